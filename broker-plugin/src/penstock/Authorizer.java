@@ -1,0 +1,94 @@
+package penstock;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.metadata.authorizer.StandardAuthorizer;
+import org.apache.kafka.server.authorizer.Action;
+import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
+import org.apache.kafka.server.authorizer.AuthorizationResult;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Kafka's own authorizer, less what would let a client break the cluster itself.
+ *
+ * <p>With {@code allow.everyone.if.no.acl.found=true}, MSK's default, Kafka alone would let an anonymous client unregister
+ * brokers, remove voters, fetch as a replica and rewrite broker settings. Here these are denied to every principal without
+ * the inner mark, whatever ACLs say. Everything else is Kafka's own decision.
+ *
+ * <p>Invariant: an inner principal's name begins with {@link #MARK}, which no TLS subject and no SCRAM login can produce;
+ * only the inner listeners' mapping rules do. It runs on brokers and on controllers, where forwarded requests keep their
+ * request type and principal and lose their listener.
+ */
+public class Authorizer extends StandardAuthorizer {
+
+    /** First character of the names of nodes and of the control plane. */
+    static final String MARK = "\u00a7";
+
+    /**
+     * Requests that need ALTER on the cluster and touch only what belongs to clients. ALTER is one operation for many
+     * requests; the rest is denied by its absence here, requests of later Kafka versions included: UpdateFeatures (57),
+     * UnregisterBroker (64), AddRaftVoter (80), RemoveRaftVoter (81).
+     */
+    private static final Set<Integer> ALTER_BY_CLIENTS = Set.of(
+        27,  // WriteTxnMarkers: ends a transaction that hangs
+        30,  // CreateAcls
+        31,  // DeleteAcls
+        34,  // AlterReplicaLogDirs
+        43,  // ElectLeaders
+        45,  // AlterPartitionReassignments
+        51   // AlterUserScramCredentials
+    );
+
+    /** The same for ALTER_CONFIGS on the cluster, which is otherwise the settings of brokers and of the cluster (33, 44). */
+    private static final Set<Integer> ALTER_CONFIGS_BY_CLIENTS = Set.of(
+        49   // AlterClientQuotas
+    );
+
+    /** Where Kafka writes its own refusals. */
+    private static final Logger LOG = LoggerFactory.getLogger("kafka.authorizer.logger");
+
+    @Override
+    public List<AuthorizationResult> authorize(AuthorizableRequestContext context, List<Action> actions) {
+        if (context.principal().getName().startsWith(MARK) || !refusesAny(context, actions)) {
+            return super.authorize(context, actions);
+        }
+        List<AuthorizationResult> results = new ArrayList<>(actions.size());
+        for (Action action : actions) {
+            if (refuses(context, action)) {
+                LOG.info("Principal = {} is Denied operation = {} from host = {} on the cluster for request = {}: "
+                        + "only the cluster's own nodes and its control plane may do this",
+                    context.principal(), action.operation(), context.clientAddress().getHostAddress(), context.requestType());
+                results.add(AuthorizationResult.DENIED);
+            } else {
+                results.addAll(super.authorize(context, List.of(action)));
+            }
+        }
+        return results;
+    }
+
+    private static boolean refusesAny(AuthorizableRequestContext context, List<Action> actions) {
+        for (Action action : actions) {
+            if (refuses(context, action)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /** Does the action reach into the cluster itself? Topic, group and transaction resources never do. */
+    private static boolean refuses(AuthorizableRequestContext context, Action action) {
+        if (action.resourcePattern().resourceType() != ResourceType.CLUSTER) {
+            return false;
+        }
+        return switch (action.operation()) {
+            case CLUSTER_ACTION -> true;
+            case ALTER -> !ALTER_BY_CLIENTS.contains(context.requestType());
+            case ALTER_CONFIGS -> !ALTER_CONFIGS_BY_CLIENTS.contains(context.requestType());
+            default -> false;
+        };
+    }
+}

@@ -1,0 +1,1 @@
+"""One function per AWS operation; reads and writes rows; starts nothing."""

@@ -1,0 +1,60 @@
+"""From an ARN in a request to the record that it names, or to the right error.
+
+Invariant: accounts and regions never meet. An ARN of another account or region is as unknown as one that never was, so that
+nobody learns what others have."""
+
+from __future__ import annotations
+
+from penstock.model.ids import Arn, parse_arn
+from penstock.store.records import ClusterRecord, OperationRecord
+from penstock.store.transaction import Transaction
+from penstock.wire.call import Call
+from penstock.wire.errors import BadRequest, NotFound
+
+
+def cluster_of(tx: Transaction, call: Call, member: str = "ClusterArn") -> ClusterRecord:
+    """The cluster that `member` names. BadRequest for what is no cluster's ARN, NotFound for one that is not here."""
+    text: str = call.params[member]
+    arn = _parsed(call, member, "cluster", "cluster/my-cluster/0251db9f-3a37-4b9e-8f0c-2f1f5d1f7d35-1")
+    record = tx.clusters.by_arn(text) if _own(arn, call) else None
+    if record is None:
+        raise NotFound(
+            f"The cluster {text} does not exist in this account and region; `ListClustersV2` names those that do.",
+            invalid_parameter=_wire(member),
+        )
+    return record
+
+
+def operation_of(tx: Transaction, call: Call) -> tuple[ClusterRecord, OperationRecord]:
+    """The operation that `ClusterOperationArn` names, and its cluster. BadRequest and NotFound as above."""
+    member = "ClusterOperationArn"
+    arn = _parsed(call, member, "cluster-operation", "cluster-operation/my-cluster/<uuid>-1/<uuid>")
+    path, _, uuid = arn.path.rpartition("/")
+    record = tx.clusters.by_arn(str(Arn(arn.region, arn.account, "cluster", path))) if _own(arn, call) else None
+    operation = tx.operations.get(uuid) if record is not None else None
+    if record is None or operation is None or operation.cluster != record.spec.id:
+        raise NotFound(
+            f"The cluster operation {call.params[member]} does not exist in this account and region.",
+            invalid_parameter=_wire(member),
+        )
+    return record, operation
+
+
+def _parsed(call: Call, member: str, kind: str, example: str) -> Arn:
+    text: str = call.params[member]
+    arn = parse_arn(text)
+    if arn is None or arn.service != "kafka" or arn.kind != kind:
+        raise BadRequest(
+            f"{_wire(member)}: {text!r} is not the ARN of a {kind.replace('-', ' ')}; one looks like "
+            f"arn:aws:kafka:{call.caller.region}:{call.caller.account}:{example}.",
+            invalid_parameter=_wire(member),
+        )
+    return arn
+
+
+def _own(arn: Arn, call: Call) -> bool:
+    return (arn.account, arn.region) == (call.caller.account, call.caller.region)
+
+
+def _wire(member: str) -> str:
+    return member[:1].lower() + member[1:]

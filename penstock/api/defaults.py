@@ -1,0 +1,65 @@
+"""What MSK fills in when a create leaves it out (msk.md 1.7, Appendix C.1 and C.3), and what it leaves out too.
+
+Invariant: what was given stays as given, member by member. `clientAuthentication`, `loggingInfo`, `networkType` and
+`provisionedThroughput` have no default: they are shown only if they were given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from penstock.model.spec import Subnet
+
+VOLUME_GIB = 100
+"""The volume of a cluster that did not ask for a size (msk.md C.3)."""
+
+
+def default_key(account: str, region: str) -> str:
+    """ARN of the account's own key for volumes, what AWS calls `alias/aws/kafka`: the same one for ever."""
+    key = uuid5(NAMESPACE_URL, f"https://penstock.invalid/{account}/{region}/alias/aws/kafka")
+    return f"arn:aws:kms:{region}:{account}:key/{key}"
+
+
+def complete(given: Mapping[str, Any], key: str, subnets: Sequence[Subnet], security_group: str) -> dict[str, Any]:
+    """The `Provisioned` members as DescribeClusterV2 shows them, from those of a valid create."""
+    shown = _under(given, _defaults(key))
+    group = shown["BrokerNodeGroupInfo"]
+    group["ZoneIds"] = [subnet.zone for subnet in subnets]
+    # An empty list means the same as none: the default security group of the network (msk.md 4.4).
+    group["SecurityGroups"] = group.get("SecurityGroups") or [security_group]
+    shown["CurrentBrokerSoftwareInfo"] = {"KafkaVersion": shown.pop("KafkaVersion")}
+    return shown
+
+
+def _defaults(key: str) -> dict[str, Any]:
+    off = {"Enabled": False}
+    return {
+        "BrokerNodeGroupInfo": {
+            "BrokerAZDistribution": "DEFAULT",
+            "StorageInfo": {"EbsStorageInfo": {"VolumeSize": VOLUME_GIB}},
+            "ConnectivityInfo": {
+                "PublicAccess": {"Type": "DISABLED"},
+                "VpcConnectivity": {"ClientAuthentication": {"Sasl": {"Scram": off, "Iam": off}, "Tls": off}},
+            },
+        },
+        "EncryptionInfo": {
+            "EncryptionAtRest": {"DataVolumeKMSKeyId": key},
+            # The model's text says TLS_PLAINTEXT; the current reference and recordings say TLS (msk.md 1.7).
+            "EncryptionInTransit": {"ClientBroker": "TLS", "InCluster": True},
+        },
+        "EnhancedMonitoring": "DEFAULT",
+        "OpenMonitoring": {
+            "Prometheus": {"JmxExporter": {"EnabledInBroker": False}, "NodeExporter": {"EnabledInBroker": False}}
+        },
+        "StorageMode": "LOCAL",
+    }
+
+
+def _under(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` with `defaults` under it: structures are merged, everything else that was given wins."""
+    merged: dict[str, Any] = {**defaults, **given}
+    for member in given.keys() & defaults.keys():
+        if isinstance(given[member], Mapping) and isinstance(defaults[member], Mapping):
+            merged[member] = _under(given[member], defaults[member])
+    return merged

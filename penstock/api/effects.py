@@ -1,0 +1,41 @@
+"""What a cluster was asked for and does not do yet: sentences for `penstock explain`.
+
+A create with such members is let through because they change neither who may connect nor how data is kept; silence about
+them would be a lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.model.spec import ClusterSpec
+
+
+def without_effect(spec: ClusterSpec) -> tuple[str, ...]:
+    """One sentence for each thing that is shown by the API and has no effect here, in the order of importance."""
+    api = spec.api
+    sentences = ["Volumes are not encrypted yet: the key that the API shows is a name and encrypts nothing."]
+    if not api["EncryptionInfo"]["EncryptionInTransit"]["InCluster"]:
+        sentences.append("Brokers speak TLS with each other all the same: inCluster = false has no effect.")
+    if api["EnhancedMonitoring"] != "DEFAULT":
+        sentences.append(
+            f"Metrics are not delivered yet: enhancedMonitoring {api['EnhancedMonitoring']} has no effect."
+        )
+    exporters = api["OpenMonitoring"]["Prometheus"]
+    on = [name for name in ("JmxExporter", "NodeExporter") if exporters[name]["EnabledInBroker"]]
+    if on:
+        sentences.append(f"Prometheus exporters are not built yet: {_names(on)} has no effect.")
+    for logs in ("BrokerLogs", "AuthorizerLogs"):
+        on = _sinks(api.get("LoggingInfo", {}).get(logs, {}))
+        if on:
+            sentences.append(f"Log delivery is not built yet: {_names([logs])} to {_names(on)} has no effect.")
+    return tuple(sentences)
+
+
+def _sinks(logs: Mapping[str, Any]) -> list[str]:
+    return [sink for sink in ("CloudWatchLogs", "Firehose", "S3") if logs.get(sink, {}).get("Enabled")]
+
+
+def _names(members: list[str]) -> str:
+    """Members as users write them: `jmxExporter and nodeExporter`."""
+    return " and ".join(member[:1].lower() + member[1:] for member in members)

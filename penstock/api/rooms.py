@@ -1,0 +1,35 @@
+"""What every operation gets besides its call: the store, the settings, a clock and the versions on offer.
+
+An operation reads and writes rows. It starts nothing, asks no Kafka, and knows no provider: its last act is to wake the
+loop for the resource that it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from penstock.kafka.versions import Distribution
+from penstock.settings import Settings
+from penstock.store.store import Store
+from penstock.wire.call import Call, Output
+from penstock.wire.pages import Pages
+
+
+@frozen
+class Rooms:
+    """The rooms that operations may enter. One value for the life of a control plane."""
+
+    store: Store
+    settings: Settings
+    clock: Callable[[], datetime]
+    """The wall clock, UTC; for what users see."""
+    versions: Mapping[str, Distribution]
+    """MSK's name of each version on offer (`4.3.x.kraft`) -> what it is; oldest first."""
+    pages: Pages
+    """Cuts lists into pages under tokens that cannot be forged."""
+
+
+Operation = Callable[[Call, Rooms], Output]
+"""One AWS operation. Raises `wire.errors.ApiError` for what the model calls an error."""

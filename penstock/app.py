@@ -1,0 +1,253 @@
+"""The composition root: the only file that knows every concrete class. It wires and decides nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from attrs import frozen
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from penstock.api.registry import handlers
+from penstock.api.rooms import Rooms
+from penstock.compute.process.provider import ProcessCompute
+from penstock.compute.process.user import choose
+from penstock.control.cluster.layout import Frame
+from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
+from penstock.control.loop import Loop, boot_seconds
+from penstock.kafka.admin import ClusterAdmin, NodeAddress
+from penstock.kafka.listeners import CONTROLLER, REPLICATION
+from penstock.kafka.plugin import AUTHORIZER
+from penstock.kafka.properties import PLANE_NAME
+from penstock.kafka.runtimes import Runtimes
+from penstock.kafka.versions import catalogue
+from penstock.kafka.wire import mutual_tls
+from penstock.model.ids import ClusterId, Role
+from penstock.model.node import Issuer, Leaf, NodeSpec
+from penstock.model.spec import ClusterSpec, ClusterState
+from penstock.pki.authority import Authority
+from penstock.pki.private_file import write_private
+from penstock.settings import Realism, Settings
+from penstock.store.seal import load_key
+from penstock.store.store import Store
+from penstock.telemetry.metrics import CONTENT_TYPE, Metrics
+from penstock.wire.gateway import Gateway
+from penstock.wire.identity import Identity, root
+from penstock.wire.pages import Pages
+
+KEY_FILE = "key"
+CA_FILE = "ca.pem"
+HOME_OWNER = "home"
+"""Owner of the home's own secrets in the store."""
+AUTHORITY_DAYS = 7300
+PLANE_LEAF_DAYS = 365
+
+
+class SteadyClock:
+    """The wall clock as it stood at the start, carried on by the boot-time clock: it never jumps."""
+
+    def __init__(self) -> None:
+        self._wall, self._boot = datetime.now(UTC), boot_seconds()
+
+    def __call__(self) -> datetime:
+        return self._wall + timedelta(seconds=boot_seconds() - self._boot)
+
+
+@frozen
+class App:
+    """A home, opened: its store, its provider, and the reconciler over both."""
+
+    settings: Settings
+    store: Store
+    compute: ProcessCompute
+    runtimes: Runtimes
+    reconciler: ClusterReconciler
+    clock: Callable[[], datetime]
+    fence: int
+    """The term in which this process speaks to nodes."""
+
+    @property
+    def home_ca(self) -> bytes:
+        """PEM of the authority that signs client listeners."""
+        return _authority(self.store, HOME_OWNER, self.settings.home.name, self.clock()).certificate_pem
+
+    def write_api_certificate(self, path: Path, host: str) -> None:
+        """A certificate for the API's own listener, signed by the home's authority."""
+        leaf = Leaf(path.name, Issuer.HOME, "penstock-api", ("localhost",), (host,), self.settings.client_leaf_days)
+        authority = _authority(self.store, HOME_OWNER, self.settings.home.name, self.clock())
+        write_private(path, authority.issue(leaf, self.clock()))
+
+    def close(self) -> None:
+        """Let go of everything. Nodes go on running."""
+        for cluster in self._live():
+            self.reconciler.forget(cluster)
+        self.compute.close()
+        self.store.close()
+
+    def _live(self) -> Sequence[ClusterId]:
+        with self.store.read() as rows:
+            return rows.clusters.live_ids()
+
+
+def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: None, in_charge: bool = False) -> App:
+    """Open the home, founding it where it is new. `in_charge`: begin a new term, as a control plane does."""
+    settings.home.mkdir(parents=True, exist_ok=True)
+    store = Store(settings.database, load_key(settings.home / KEY_FILE), on_wake=wake)
+    fence = store.raise_term() if in_charge else store.term()
+    clock = SteadyClock()
+    compute = ProcessCompute(settings.home, registry=settings.network_registry, run_as=settings.run_as)
+    runtimes = Runtimes(
+        cache=settings.cache,
+        mirror=settings.maven_mirror,
+        java_home=settings.java_home,
+        node_uid=user.uid if (user := choose(settings.run_as)) else None,
+        archives=settings.archives,
+        bring=in_charge,
+    )
+    around = Surroundings(
+        store=store,
+        compute=compute,
+        clock=clock,
+        fence=fence,
+        frame=partial(_frame, store, settings, runtimes, clock),
+        connect=partial(_connect, store, clock),
+        issue=partial(_issue, store, settings, clock),
+        patience=timedelta(seconds=settings.create_patience_seconds),
+        still_ours=lambda: store.term() == fence,
+    )
+    return App(settings, store, compute, runtimes, ClusterReconciler(around), clock, fence)
+
+
+def _frame(
+    store: Store, settings: Settings, runtimes: Runtimes, clock: Callable[[], datetime], spec: ClusterSpec
+) -> Frame:
+    runtime = runtimes.get(spec.kafka_version)
+    return Frame(
+        distribution=runtime.kafka.distribution,
+        java=runtime,
+        authorizer=AUTHORIZER,
+        inner_ca=_authority(store, spec.id, f"{spec.name} inner", clock()).certificate_pem,
+        unclean_leaders=settings.realism is Realism.MSK,
+        broker_heap_mib=settings.broker_heap_mib,
+        controller_heap_mib=settings.controller_heap_mib,
+        client_leaf_days=settings.client_leaf_days,
+        cores=os.cpu_count() or 1,
+    )
+
+
+def _authority(store: Store, owner: str, name: str, now: datetime) -> Authority:
+    """The authority of the home or of one cluster; made and sealed at first need."""
+    with store.read() as rows:
+        certificate, key = rows.secrets.get(owner, "ca"), rows.secrets.get(owner, "ca-key")
+    if certificate is None or key is None:
+        made = Authority.create(f"Penstock {name}", now, AUTHORITY_DAYS)
+        with store.write() as rows:
+            if rows.secrets.get(owner, "ca") is None:
+                rows.secrets.put(owner, "ca", made.certificate_pem)
+                rows.secrets.put(owner, "ca-key", made.key_pem)
+        return _authority(store, owner, name, now)
+    return Authority.from_pem(certificate, key)
+
+
+def _issue(store: Store, settings: Settings, clock: Callable[[], datetime], spec: ClusterSpec, leaf: Leaf) -> bytes:
+    owner, name = (HOME_OWNER, settings.home.name) if leaf.issuer is Issuer.HOME else (spec.id, f"{spec.name} inner")
+    return _authority(store, owner, name, clock()).issue(leaf, clock())
+
+
+def _connect(
+    store: Store, clock: Callable[[], datetime], spec: ClusterSpec, layout: Sequence[NodeSpec]
+) -> ClusterAdmin:
+    authority = _authority(store, spec.id, f"{spec.name} inner", clock())
+    leaf = authority.issue(Leaf("", Issuer.CLUSTER, PLANE_NAME, (), (), PLANE_LEAF_DAYS), clock())
+    with TemporaryDirectory() as folder:  # the library loads keys from files alone; this one is gone at once
+        ca, own = Path(folder, "ca.pem"), Path(folder, "plane.pem")
+        ca.write_bytes(authority.certificate_pem)
+        write_private(own, leaf)
+        tls = mutual_tls(ca, own)
+    return ClusterAdmin(_inner(layout, Role.BROKER), _inner(layout, Role.CONTROLLER), tls)
+
+
+def _inner(layout: Sequence[NodeSpec], role: Role) -> list[NodeAddress]:
+    listener = REPLICATION if role is Role.BROKER else CONTROLLER
+    return [NodeAddress(n.id.number, n.address, n.ports[listener]) for n in layout if n.id.role is role]
+
+
+class ControlPlane:
+    """A home in charge: the loop over its clusters and the API in front of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.app = open_home(settings, wake=self._wake, in_charge=True)
+        self.metrics = Metrics(self._states)
+        self.loop = Loop(self.app.reconciler, observe=self.metrics.passed)
+        self.app.runtimes.on_change(self._wake_all)
+        with self.app.store.read() as rows:
+            self._account = rows.identity.account()
+        rooms = Rooms(
+            store=self.app.store,
+            settings=settings,
+            clock=lambda: datetime.now(UTC),
+            versions=catalogue(),
+            pages=Pages(load_key(settings.home / KEY_FILE)),
+        )
+        self.gateway = Gateway(
+            handlers(rooms),
+            self._identity,
+            lambda: datetime.now(UTC),
+            insecure=settings.insecure_no_auth,
+            account=self._account,
+            observe=self.metrics.request,
+            routes=self._routes(),
+        )
+        self._serving = False
+
+    def start(self) -> None:
+        """Look at every cluster, and go on doing so."""
+        (self.app.settings.home / CA_FILE).write_bytes(self.app.home_ca)
+        self.app.compute.watch(self._wake)
+        with self.app.store.read() as rows:
+            live = rows.clusters.live_ids()
+        self.loop.start(live)
+        self._serving = True
+
+    def stop(self) -> None:
+        """Finish the passes under way. Nodes go on running."""
+        self._serving = False
+        self.loop.stop()
+        self.app.close()
+
+    def _wake(self, cluster: str) -> None:
+        self.loop.wake(cluster)
+
+    def _wake_all(self) -> None:
+        with self.app.store.read() as rows:
+            for cluster in rows.clusters.live_ids():
+                self.loop.wake(cluster)
+
+    def _states(self) -> list[ClusterState]:
+        with self.app.store.read() as rows:
+            return [
+                record.status.state for cluster in rows.clusters.live_ids() if (record := rows.clusters.get(cluster))
+            ]
+
+    def _identity(self, access_key: str) -> Identity | None:
+        with self.app.store.read() as rows:
+            key = rows.identity.find(access_key)
+        return None if key is None else root(key.account, key.id, key.secret)
+
+    def _routes(self) -> list[Route]:
+        def healthz(_: Request) -> Response:
+            return PlainTextResponse("ok\n")
+
+        def readyz(_: Request) -> Response:
+            return PlainTextResponse("ok\n" if self._serving else "starting\n", 200 if self._serving else 503)
+
+        def metrics(_: Request) -> Response:
+            return Response(self.metrics.text(), media_type=CONTENT_TYPE)
+
+        return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

@@ -1,0 +1,73 @@
+"""What commands share: the settings in force, a cluster by name or ARN, and printing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from penstock.model.ids import ClusterId
+from penstock.settings import Settings, load
+from penstock.store.homelock import HomeLock
+from penstock.store.records import ClusterRecord
+from penstock.store.store import Store
+from penstock.store.transaction import Transaction
+
+LOCK_FILE = "lock"
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def settings(ctx: click.Context, **flags: Any) -> Settings:
+    """Settings with this command's flags on top."""
+    return load(home=ctx.obj["home"], **flags)
+
+
+def home_lock(chosen: Settings) -> HomeLock:
+    return HomeLock(chosen.home / LOCK_FILE)
+
+
+def founded(chosen: Settings) -> None:
+    """Refuse to make a home by looking at it."""
+    if not (chosen.home / "key").is_file():
+        raise click.ClickException(
+            f"{chosen.home} is no home yet; `penstock up` makes one (or name another with --home)"
+        )
+
+
+def find(rows: Transaction, wanted: str) -> ClusterRecord:
+    """The cluster of that name, ARN or id. ClickException where there is none, or several of the name."""
+    records = [record for cluster in rows.clusters.live_ids() if (record := rows.clusters.get(cluster)) is not None]
+    found = [record for record in records if wanted in (record.spec.arn, record.spec.id, record.spec.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise click.ClickException(
+            f"{len(found)} clusters are called {wanted}; give an ARN: {', '.join(r.spec.arn for r in found)}"
+        )
+    names = ", ".join(sorted(record.spec.name for record in records)) or "none"
+    raise click.ClickException(f"there is no cluster {wanted}; there are: {names}")
+
+
+def all_clusters(store: Store) -> list[ClusterRecord]:
+    with store.read() as rows:
+        return [
+            record
+            for cluster in rows.clusters.live_ids()
+            if (record := rows.clusters.get(ClusterId(cluster))) is not None
+        ]
+
+
+def show(value: Any, as_json: bool, text: Callable[[], str]) -> None:
+    """Print the value as JSON, or as text for people."""
+    click.echo(json.dumps(value, indent=2, default=str) if as_json else text())
+
+
+def table(rows: list[tuple[str, ...]]) -> str:
+    """Columns, as wide as they need."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

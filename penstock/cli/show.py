@@ -1,0 +1,215 @@
+"""`penstock status`, `explain`, `events`, `logs`, `plan`: what is, why, what was, and what would be. They only look."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, settings, show, table
+
+if TYPE_CHECKING:
+    from penstock.app import App
+    from penstock.model.observation import ClusterView
+    from penstock.model.plan import Plan
+    from penstock.store.records import ClusterRecord
+
+FOLLOW_EVERY = 0.3
+"""Seconds between looks of `--follow`."""
+
+
+@contextmanager
+def _opened(ctx: click.Context) -> Iterator[App]:
+    from penstock.app import open_home
+
+    chosen = settings(ctx)
+    founded(chosen)
+    app = open_home(chosen)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+@click.command()
+@click.argument("cluster", required=False)
+@as_json
+@click.pass_context
+def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
+    """Clusters, their nodes, what each is doing and since when.
+
+    Example: penstock status orders"""
+    from penstock.control.cluster.sentences import describe
+
+    with _opened(ctx) as app:
+        holder = home_lock(app.settings).holder()
+        if cluster is None:
+            records = all_clusters(app.store)
+        else:
+            with app.store.read() as rows:
+                records = [find(rows, cluster)]
+        listed: list[dict[str, Any]] = []
+        for record in records:
+            seen = app.compute.sightings(record.spec.id)
+            nodes = [
+                {
+                    "node": place.id.name,
+                    "zone": place.subnet.zone,
+                    "address": place.endpoint.address if place.endpoint else None,
+                    "doing": describe(seen[place.id], app.clock()) if place.id in seen else "was never started",
+                }
+                for place in record.spec.nodes
+            ]
+            listed.append(_summary(record) | {"nodes": nodes})
+        plane = (
+            {"serving": holder.endpoint, "pid": holder.pid, "insecure": app.settings.insecure_no_auth}
+            if holder
+            else None
+        )
+        show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
+
+
+def _summary(record: ClusterRecord) -> dict[str, Any]:
+    return {
+        "name": record.spec.name,
+        "arn": record.spec.arn,
+        "version": record.spec.kafka_version,
+        "state": record.status.state.value,
+        "since": record.status.since,
+        "message": record.status.message,
+        "waiting": list(record.status.waiting),
+    }
+
+
+def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> str:
+    head = (
+        f"control plane at {plane['serving']} (pid {plane['pid']})"
+        if plane
+        else "no control plane runs (`penstock up`)"
+    )
+    if plane and plane["insecure"]:
+        head += " WITHOUT AUTHENTICATION"
+    lines = [head]
+    for one in listed:
+        since = f" since {one['since']:%Y-%m-%d %H:%M:%S}Z" if one["since"] else ""
+        lines.append(f"\n{one['name']}  {one['state']}{since}  {one['version']}")
+        lines += [f"  {one['message']}"] if one["message"] else []
+        lines += [f"  it {wait}" for wait in one["waiting"]]
+        rows: list[tuple[str, ...]] = [
+            ("  " + n["node"], n["zone"], n["address"] or "-", n["doing"]) for n in one["nodes"]
+        ]
+        lines.append(table(rows))
+    return "\n".join(lines if listed else [*lines, "no clusters"])
+
+
+def _decided(app: App, record: ClusterRecord) -> tuple[ClusterView, Plan, datetime]:
+    with app.store.read() as rows:
+        operation = rows.operations.current(record.spec.id)
+    now = app.clock()
+    view, plan = app.reconciler.decide(record.spec, record.status, operation, now, woken=True)
+    return view, plan, now
+
+
+@click.command()
+@click.argument("cluster")
+@as_json
+@click.pass_context
+def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
+    """In sentences: why the cluster is in its state, what it waits for, what was done last and on what evidence.
+
+    Example: penstock explain orders"""
+    from penstock.control.cluster.sentences import explained
+
+    with _opened(ctx) as app:
+        with app.store.read() as rows:
+            record = find(rows, cluster)
+            last = rows.events.last(record.spec.id, 5)
+        view, plan, now = _decided(app, record)
+        lines = explained(view, plan, now, lambda node: next(iter(reversed(app.compute.tail(node, 1))), ""))
+        lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]
+        show({"cluster": record.spec.name, "sentences": lines}, as_json, lambda: "\n".join(lines))
+
+
+@click.command()
+@click.argument("cluster")
+@as_json
+@click.pass_context
+def plan(ctx: click.Context, cluster: str, as_json: bool) -> None:
+    """What the next pass would do, without doing it.
+
+    Example: penstock plan orders"""
+    with _opened(ctx) as app:
+        with app.store.read() as rows:
+            record = find(rows, cluster)
+        _, planned, _ = _decided(app, record)
+        actions = [
+            {"action": str(each.action), "because": each.because, "disrupts": each.disrupts} for each in planned.actions
+        ]
+        waits = [str(wait) for wait in planned.waits]
+        lines = [f"{each['action']}, because {each['because']}" for each in actions] + waits + list(planned.notes)
+        show(
+            {"actions": actions, "waits": waits, "notes": list(planned.notes)},
+            as_json,
+            lambda: "\n".join(lines) or "nothing to do",
+        )
+
+
+@click.command()
+@click.argument("cluster")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what happens.")
+@as_json
+@click.pass_context
+def events(ctx: click.Context, cluster: str, follow: bool, as_json: bool) -> None:
+    """The history of a cluster, one sentence a pass.
+
+    Example: penstock events orders --follow"""
+    with _opened(ctx) as app:
+        with app.store.read() as rows:
+            record = find(rows, cluster)
+        seen = 0
+        while True:
+            with app.store.read() as rows:
+                fresh = rows.events.list(record.spec.id, after_seq=seen)
+                alive = rows.clusters.get(record.spec.id) is not None
+            for event in fresh:
+                line = {"seq": event.seq, "at": event.at, "sentence": event.sentence}
+                show(line, as_json, lambda event=event: f"{event.at:%Y-%m-%d %H:%M:%S}Z  {event.sentence}")  # type: ignore[misc]
+                seen = event.seq
+            if not follow or not alive:
+                return
+            time.sleep(FOLLOW_EVERY)
+
+
+@click.command()
+@click.argument("cluster")
+@click.argument("node")
+@click.option("--lines", "-n", default=100, show_default=True, help="How many lines from the end.")
+@click.option("--follow", "-f", is_flag=True, help="Go on printing what the node says.")
+@as_json
+@click.pass_context
+def logs(ctx: click.Context, cluster: str, node: str, lines: int, follow: bool, as_json: bool) -> None:
+    """A node's own log: NODE is broker-1, controller-10001, or a number.
+
+    Example: penstock logs orders broker-2 --follow"""
+    with _opened(ctx) as app:
+        with app.store.read() as rows:
+            record = find(rows, cluster)
+        names = {place.id.name: place.id for place in record.spec.nodes}
+        names |= {str(place.id.number): place.id for place in record.spec.nodes}
+        if node not in names:
+            raise click.ClickException(
+                f"{cluster} has no node {node}; it has {', '.join(p.id.name for p in record.spec.nodes)}"
+            )
+        last = list(app.compute.tail(names[node], lines))
+        show(last, as_json, lambda: "\n".join(last))
+        while follow:
+            time.sleep(FOLLOW_EVERY)
+            now = list(app.compute.tail(names[node], lines))
+            fresh = now[now.index(last[-1]) + 1 :] if last and last[-1] in now else now
+            if fresh:
+                show(fresh, as_json, lambda fresh=fresh: "\n".join(fresh))  # type: ignore[misc]
+            last = now or last

@@ -1,0 +1,1 @@
+"""Where nodes run. A provider knows processes, directories and addresses, and nothing of Kafka."""

@@ -1,0 +1,93 @@
+"""The Compute protocol: the only way to know of nodes and to change them.
+
+Every verb is idempotent. `fence` is the term of the control plane that speaks: a provider refuses an older one
+(`StaleFence`). There is no attach step: `sightings` reads the world each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from penstock.model.ids import ClusterId, NodeId
+from penstock.model.node import NodeSpec
+from penstock.model.observation import Observed, Sighting
+from penstock.model.plan import How
+from penstock.model.spec import Endpoint
+
+
+class ComputeError(Exception):
+    """A provider could not do what it was asked. The text is a sentence: what, why, what to do."""
+
+
+class StaleFence(ComputeError):
+    """A control plane with a newer term has spoken to this node; the caller is not in charge any more."""
+
+
+@frozen
+class Capabilities:
+    """What a provider can and cannot do here; `doctor` and `explain` say it in words."""
+
+    own_addresses: bool
+    """Each node has an address of its own, so that brokers keep MSK's standard ports."""
+    unprivileged: bool
+    """Nodes run as another user than the control plane."""
+    notes: tuple[str, ...] = ()
+
+
+@frozen
+class IssuedLeaf:
+    """PEM of an issued leaf: key and chain in one file."""
+
+    path: str
+    content: bytes
+
+
+class Compute(Protocol):
+    """Where nodes run."""
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
+        """Every node labelled with the cluster, and what is known of it. Cheap: no network, no waiting."""
+
+    def clusters(self) -> Sequence[ClusterId]:
+        """Every cluster that some node, directory or volume here is labelled with: strays are visible."""
+
+    def propose(
+        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+    ) -> Mapping[NodeId, Endpoint]:
+        """Endpoints for new nodes, given (node, index of its zone, standard port of each listener) and those already written down.
+
+        Free at the time of asking; the caller writes them down before the first start."""
+
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        """Volume (made and formatted if there is none, checked if there is one), files, leaves, process. Nothing if it runs.
+
+        Returns once the process exists. Raises ComputeError."""
+
+    def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        """Replace LIVE files and the given leaves of a running node, atomically each."""
+
+    def stop(self, node: NodeId, how: How, fence: int) -> None:
+        """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (AT_ONCE returns when it is dead)."""
+
+    def remove(self, node: NodeId, fence: int) -> str | None:
+        """Process, directory, volume. A volume whose label does not match goes to quarantine; its new place is returned."""
+
+    def path(self, node: NodeId, name: str) -> str:
+        """The real path of a file of the node, as the node itself sees it."""
+
+    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
+        """Where volumes of the cluster lie that were kept because their owner was in doubt."""
+
+    def tail(self, node: NodeId, lines: int) -> Sequence[str]:
+        """The last lines of the node's own log; empty where there is none."""
+
+    def watch(self, wake: Callable[[ClusterId], None]) -> None:
+        """From now on call `wake` (from any thread) when a process ends or a node's `ready_line` appears."""
+
+    def close(self) -> None:
+        """Stop watching. Nodes go on running."""

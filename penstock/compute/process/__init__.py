@@ -1,0 +1,1 @@
+"""Nodes as processes of this machine: each with a keeper, a volume and an address."""

@@ -1,0 +1,277 @@
+"""The process provider: nodes are processes of this machine that outlive the control plane."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from signal import Signals
+from threading import Lock
+from typing import Any
+
+from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
+from penstock.compute.process import ending, files, process
+from penstock.compute.process.addresses import REGISTRY, Addresses
+from penstock.compute.process.files import told
+from penstock.compute.process.home import PASSABLE, Home, Place
+from penstock.compute.process.launch import Launcher, Refusal
+from penstock.compute.process.run import Run, Witness
+from penstock.compute.process.user import choose
+from penstock.compute.process.volumes import Volumes
+from penstock.compute.process.watcher import Watcher
+from penstock.model.ids import ClusterId, NodeId
+from penstock.model.node import Applies, NodeSpec
+from penstock.model.observation import Observed, Sighting
+from penstock.model.plan import How
+from penstock.model.spec import Endpoint
+
+
+class ProcessCompute:
+    """Compute on the processes of one Linux machine.
+
+    `home` is where nodes and volumes lie, `run_as` the user that nodes run as when this process is root (`nobody` where
+    None), `registry` where the homes of the machine claim their loopback networks, `boot` names the time since the machine
+    started. Raises ComputeError where nodes could not live here. Verbs on one node wait for each other; nodes do not."""
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        run_as: str | None = None,
+        registry: Path = REGISTRY,
+        boot: Callable[[], str] = process.boot_id,
+        rotate_bytes: int = 64 << 20,
+        rotate_seconds: float = 10.0,
+    ) -> None:
+        if sys.platform != "linux":
+            raise ComputeError(
+                f"nodes as processes need Linux (pidfd, /proc), and this is {sys.platform}; run Penstock in a Linux virtual machine"
+            )
+        self._user = choose(run_as)
+        self._home = Home(home.absolute())
+        self._home.prepare(self._user)
+        self._witness = Witness(boot=boot, user=self._user)
+        self._launcher = Launcher(self._witness, self._user, rotate_bytes, rotate_seconds)
+        self._volumes = Volumes(self._home, self._user)
+        self._addresses = Addresses(self._home.root, registry)
+        self._watcher: Watcher | None = None
+        self._turns: dict[NodeId, Lock] = {}
+        self._turns_lock = Lock()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        own, notes = self._addresses.own(), list(self._addresses.notes)
+        if self._user is None and os.geteuid() == 0:
+            notes.append("nodes run as root; PENSTOCK_RUN_AS names another user")
+        return Capabilities(
+            own_addresses=own and not self._addresses.notes, unprivileged=self._user is not None, notes=tuple(notes)
+        )
+
+    def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
+        return {node: self._witness.sight(self._home.place(node)) for node in self._home.members(cluster)}
+
+    def clusters(self) -> Sequence[ClusterId]:
+        return self._home.clusters()
+
+    def propose(
+        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+    ) -> Mapping[NodeId, Endpoint]:
+        return self._addresses.propose(nodes, taken)
+
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        """A volume in the node's place that is not its own goes to quarantine and the call raises ComputeError; the next one
+        makes a fresh volume. A taken port and a missing program are remembered: sightings say Blocked while they last."""
+        with self._turn(node.id) as place:
+            label = self._label(place, fence)
+            if self._witness.alive(self._run(place)):
+                self._raise_fence(place, label, fence)
+                self._keep(place)
+                return
+            ending.release(self._witness, place)
+            with told(f"preparing {node.id}"):
+                files.make_directory(place.directory.parent, PASSABLE)
+                files.make_directory(place.directory, PASSABLE)
+                self._write_label(place, _label(node, leaves, fence))
+                try:
+                    self._launcher.check(node)
+                except Refusal as refusal:
+                    told_later = {
+                        "kind": refusal.kind,
+                        "why": refusal.why,
+                        "fix": refusal.fix,
+                        "command": node.command[0],
+                    }
+                    files.write(place.record("refused"), json.dumps(told_later).encode())
+                    raise
+                place.record("refused").unlink(missing_ok=True)
+            self._volumes.ensure(place, node)
+            with told(f"writing the files of {node.id}"):
+                self._write_files(place, node, (Applies.START, Applies.LIVE), leaves)
+            self._launcher.start(place, node)
+            if self._watcher is not None:
+                self._watcher.add(place)
+
+    def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        with self._turn(node.id) as place:
+            label = self._label(place, fence)
+            if label is None:
+                raise ComputeError(f"{node.id} was never started here, so there is nothing to renew; start it")
+            with told(f"renewing files of {node.id}"):
+                self._write_files(place, node, (Applies.LIVE,), leaves)
+                renewed = sorted({*label["leaves"], *(leaf.path for leaf in leaves)})
+                self._write_label(place, {**label, "live": node.live, "leaves": renewed, "fence": fence})
+
+    def stop(self, node: NodeId, how: How, fence: int) -> None:
+        with self._turn(node) as place:
+            self._raise_fence(place, self._label(place, fence), fence)
+            run = self._run(place)
+            if run is None or not self._witness.alive(run):
+                return
+            if how is How.AT_ONCE or self._witness.stopping(place, run) is None:
+                # Asked again, it is still the first time that counts: patience begins there.
+                with told(f"stopping {node}"):
+                    asked = {"run": run.run, "how": how, "at": time.time()}
+                    files.write(place.record("stop"), json.dumps(asked).encode())
+            if how is How.GRACEFUL:
+                process.send(run.process, Signals.SIGTERM)
+            else:
+                ending.kill(self._witness, place, run)
+
+    def remove(self, node: NodeId, fence: int) -> str | None:
+        with self._turn(node) as place:
+            # A damaged record must not make a node immortal: the lock proves below that no process is left.
+            label = self._label(place, fence, damaged=True)
+            try:
+                run = self._witness.run(place)
+            except (OSError, ValueError):
+                run = None
+            if run is not None and self._witness.alive(run):
+                ending.kill(self._witness, place, run)
+            ending.release(self._witness, place)
+            ending.prove_unused(place)
+            moved = self._volumes.remove(place, label["incarnation"] if label else None)
+            with told(f"deleting the directory of {node}"):
+                files.delete(place.work)
+                files.delete(place.files)
+                files.delete(place.directory)
+                files.delete_if_empty(place.directory.parent)
+            self._witness.records.forget(place.directory)
+            return str(moved) if moved else None
+
+    def path(self, node: NodeId, name: str) -> str:
+        return str(files.inside(self._home.place(node).files, name))
+
+    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
+        return self._volumes.quarantined(cluster)
+
+    def tail(self, node: NodeId, lines: int) -> Sequence[str]:
+        log = self._home.place(node).log
+        with told(f"reading the log of {node}"):
+            last = files.last_lines(log, lines)
+            if len(last) < lines:
+                last = files.last_lines(log.with_name("node.log.1"), lines - len(last)) + last
+        return last
+
+    def watch(self, wake: Callable[[ClusterId], None]) -> None:
+        if self._watcher is not None:
+            raise ComputeError("this provider watches already; close it first")
+        self._watcher = Watcher(self._witness, self._launcher, wake)
+        self._watcher.start()
+        for cluster in self.clusters():
+            for node in self._home.members(cluster):
+                place = self._home.place(node)
+                if place.record("run").exists():
+                    self._watcher.add(place)
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+            self._watcher = None
+
+    @contextmanager
+    def _turn(self, node: NodeId) -> Iterator[Place]:
+        place = self._home.place(node)
+        with self._turns_lock:
+            turn = self._turns.setdefault(node, Lock())
+        with turn:
+            yield place
+
+    def _label(self, place: Place, fence: int, damaged: bool = False) -> dict[str, Any] | None:
+        """node.json, None where there is none. Raises StaleFence; ComputeError where it cannot be read, unless `damaged` is fine."""
+        try:
+            label = self._witness.records.object(place.record("node"))
+        except (OSError, ValueError) as error:
+            if damaged:
+                return None
+            raise ComputeError(
+                f"the record {place.record('node')} cannot be read: {error}; mend the disk, or delete that file "
+                "if the node's process is gone"
+            ) from error
+        if label is not None and label["fence"] > fence:
+            raise StaleFence(
+                f"term {fence} may not touch {place.id}: a control plane of term {label['fence']} has spoken to it; "
+                "this one is not in charge any more"
+            )
+        return label
+
+    def _run(self, place: Place) -> Run | None:
+        try:
+            return self._witness.run(place)
+        except (OSError, ValueError) as error:
+            raise ComputeError(
+                f"it is not known whether {place.id} runs: {error}; delete {place.record('run')} if no process of the node is left"
+            ) from error
+
+    def _raise_fence(self, place: Place, label: dict[str, Any] | None, fence: int) -> None:
+        if label is not None and label["fence"] < fence:
+            with told(f"writing the term of {place.id}"):
+                self._write_label(place, {**label, "fence": fence})
+
+    def _write_label(self, place: Place, label: Mapping[str, Any]) -> None:
+        files.write(place.record("node"), json.dumps(label).encode(), durable=True)
+
+    def _write_files(
+        self, place: Place, node: NodeSpec, applies: tuple[Applies, ...], leaves: Sequence[IssuedLeaf]
+    ) -> None:
+        owner = self._user.owner if self._user else None
+        files.make_directory(place.files)
+        files.make_directory(place.work, 0o750, owner)
+        for file in node.files:
+            if file.applies in applies:
+                path = files.inside(place.files, file.path)
+                files.make_directory(path.parent)
+                content = files.expand_bytes(file.content, place.files, place.data)
+                files.write(path, content, 0o600 if file.secret else 0o644, owner)
+        for leaf in leaves:
+            path = files.inside(place.files, leaf.path)
+            files.make_directory(path.parent)
+            files.write(path, leaf.content, 0o600, owner)  # the key is in it
+
+    def _keep(self, place: Place) -> None:
+        """A running node has a keeper."""
+        if self._witness.keeper(place) is None:
+            self._launcher.attach(place)
+
+
+def _label(node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> dict[str, Any]:
+    """node.json: whose directory it is and what was last written into it."""
+    return {
+        "cluster": node.id.cluster,
+        "node": node.id.name,
+        "role": node.id.role,
+        "number": node.id.number,
+        "zone": node.zone,
+        "revision": node.revision,
+        "start": node.start,
+        "live": node.live,
+        "fence": fence,
+        "address": node.address,
+        "ports": dict(node.ports),
+        "incarnation": node.incarnation,
+        "leaves": sorted({leaf.path for leaf in leaves} | {leaf.path for leaf in node.leaves}),
+        "ready_line": node.ready_line,
+    }

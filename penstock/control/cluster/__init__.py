@@ -1,0 +1,1 @@
+"""Everything that is done to one cluster: layout, observe, plan, act, in that order."""

@@ -1,0 +1,83 @@
+"""The plan under construction. `act` is free; `disrupt` succeeds only through the safety gate."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.safety import may_go_down
+from penstock.model.ids import NodeId
+from penstock.model.observation import ClusterView
+from penstock.model.plan import Action, Plan, Reasoned, Stop, Waiting
+
+PARTITIONS = 3
+"""The depth of a look that includes partitions."""
+
+
+class Draft:
+    """What the rules have decided so far in this pass.
+
+    Invariant: every Stop of a node that does its work is in `going` and was proved safe together with all others there;
+    nodes that an earlier pass asked to stop are there from the beginning."""
+
+    def __init__(self, view: ClusterView) -> None:
+        self._view = view
+        self._actions: list[Reasoned] = []
+        self._waits: list[Waiting] = []
+        self._notes: list[str] = []
+        self._stuck: str | None = None
+        self.going: set[NodeId] = {
+            node.id for node in view.layout if (running := view.running(node.id)) and running.stopping is not None
+        }
+        """Nodes that this plan takes down, and those on their way down already."""
+        self.depth = view.depth
+        """How deep a look the rules asked for."""
+
+    def act(self, action: Action, because: str, *, heals: bool = False) -> None:
+        """An act that takes nothing away from clients."""
+        self._actions.append(Reasoned(action, because, heals=heals))
+
+    def disrupt(self, action: Stop, because: str) -> bool:
+        """Stop a node that works, if it is proved that clients keep their cluster; else wait and say why."""
+        if action.target in self.going:
+            self.wait(on=str(action.target), because="it was asked to stop and is on its way down")
+            return False
+        if self.going:
+            self.wait(on=str(action.target), because="one node at a time goes down")
+            return False
+        if self._view.depth < PARTITIONS:
+            self.look(PARTITIONS)
+            self.wait(on=str(action.target), because="the partitions must be looked at first")
+            return False
+        answer = may_go_down(action.target, self._view, self.going)
+        for note in answer.notes:
+            self.note(note)
+        if not answer.safe:
+            self.wait(on=str(action.target), because=answer.why)
+            return False
+        self.going.add(action.target)
+        self._actions.append(Reasoned(action, because, disrupts=True))
+        return True
+
+    def wait(self, on: str, because: str, until: datetime | None = None, *, heals: bool = False) -> None:
+        """Something is not as it should be and nothing can be done about it now."""
+        self._waits.append(Waiting(on, because, until, heals))
+
+    def note(self, sentence: str) -> None:
+        """A sentence without consequence."""
+        if sentence not in self._notes:
+            self._notes.append(sentence)
+
+    def stuck(self, sentence: str) -> None:
+        """Nothing can help: cause and fix. The first one counts."""
+        self._stuck = self._stuck or sentence
+
+    def look(self, depth: int) -> None:
+        """Ask for a deeper look; the pass looks again and plans anew before it acts."""
+        self.depth = max(self.depth, depth)
+
+    def targeted(self, node: NodeId) -> bool:
+        """Has some rule already decided about this node in this pass?"""
+        return any(reasoned.action.target == node for reasoned in self._actions)
+
+    def plan(self) -> Plan:
+        return Plan(tuple(self._actions), tuple(self._waits), tuple(self._notes), self._stuck)

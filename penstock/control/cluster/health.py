@@ -1,0 +1,81 @@
+"""What a view says about a node's health, in the words that several rules share."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from penstock.control.cluster.safety import alive_voters
+from penstock.model.ids import NodeId, Role
+from penstock.model.observation import ClusterView, Known, Running
+
+IDLE = timedelta(seconds=3)
+"""A process that neither answers nor uses CPU time for so long does no work: a JVM always uses some."""
+STOP_PATIENCE = timedelta(seconds=120)
+"""A controlled shutdown is a matter of seconds while controllers live; without them it never ends (kafka.md 3.3)."""
+DEAF = timedelta(seconds=60)
+"""A process that served in this run and has not answered for so long does no useful work, whatever it computes."""
+
+
+def serves(node: NodeId, view: ClusterView) -> bool:
+    """It runs, answers, and the cluster itself counts on it: an unfenced broker, a voter that keeps up.
+
+    The cluster's word alone is not enough: it believes in a dead or frozen run until the session ends."""
+    running = view.running(node)
+    if running is None or running.suspended or view.answers.get(node) == Known(False):
+        return False
+    match node.role, view.brokers, view.quorum:
+        case Role.BROKER, Known(brokers), _:
+            seen = brokers.get(node.number)
+            return seen is not None and not seen.fenced
+        case Role.CONTROLLER, _, Known(quorum):
+            return node.number in alive_voters(quorum)
+        case _:
+            return False
+
+
+def missing(view: ClusterView) -> tuple[NodeId, ...]:
+    """Nodes of the layout that do not serve, as far as this look could tell."""
+    return tuple(node.id for node in view.layout if not serves(node.id, view))
+
+
+def frozen(node: NodeId, view: ClusterView, now: datetime) -> str | None:
+    """Why it is proved that the running node does no work; None where it is not proved."""
+    running = view.running(node)
+    if running is None:
+        return None
+    if running.stopping is not None and now - running.stopping >= STOP_PATIENCE:
+        return f"{node} was asked to stop {(now - running.stopping).total_seconds():.0f} s ago and is still there"
+    if view.answers.get(node) != Known(False):
+        return None
+    idle, silent = view.idle_since.get(node), view.silent_since.get(node)
+    if idle is not None and now - idle >= IDLE:
+        how = "is suspended" if running.suspended else "uses no CPU time"
+        return f"{node} does not answer and {how} for {(now - idle).total_seconds():.0f} s"
+    if silent is not None and now - silent >= DEAF:
+        return f"{node} has not answered for {(now - silent).total_seconds():.0f} s"
+    return None
+
+
+def suspect(node: NodeId, view: ClusterView, now: datetime) -> bool:
+    """It served in this run, does not answer now, and nothing is proved yet."""
+    return (
+        view.running(node) is not None
+        and view.answers.get(node) == Known(False)
+        and node in view.silent_since
+        and frozen(node, view, now) is None
+    )
+
+
+def up(node: NodeId, view: ClusterView) -> Running | None:
+    """The node's process where it runs in the revision that is wanted."""
+    running = view.running(node)
+    return running if running is not None and running.revision == view.node(node).revision else None
+
+
+def below_full(view: ClusterView) -> tuple[str, ...] | None:
+    """Partitions whose ISR is not full; None where partitions were not seen."""
+    match view.partitions:
+        case Known(partitions):
+            return tuple(str(p) for p in partitions if len(p.isr) < len(p.replicas))
+        case _:
+            return None

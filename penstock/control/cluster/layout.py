@@ -1,0 +1,149 @@
+"""ClusterSpec -> complete NodeSpecs. Pure: the same spec gives the same nodes.
+
+Invariant: `revision` depends on desired facts alone, never on how they are rendered, so a newer Penstock restarts nothing.
+A node is laid out only when every node of its cluster has its endpoint written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from penstock.kafka.format import format_node, layout_of
+from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER
+from penstock.kafka.properties import (
+    CLIENT_LEAF,
+    INNER_CA,
+    INNER_LEAF,
+    LOG4J2_PROPERTIES,
+    SERVER_PROPERTIES,
+    log4j2_properties,
+    node_name,
+    server_properties,
+)
+from penstock.kafka.records import VoterAddress
+from penstock.kafka.versions import Distribution
+from penstock.model.ids import Role
+from penstock.model.node import NODE, Applies, File, Issuer, Leaf, NodeSpec, Resources, digest
+from penstock.model.spec import ClusterSpec, Endpoint, NodePlace
+
+INNER_LEAF_DAYS = 3650
+"""Long: an inner leaf is fresh at every start and renewed by a roll well before its end (kafka.md 6)."""
+LOGGING = (f"-Dlog4j2.configurationFile={NODE}/{LOG4J2_PROPERTIES}",)
+READY_LINE = "Kafka Server started"
+
+
+class Java(Protocol):
+    """The command line of a Java process for one Kafka version."""
+
+    def command(self, role: Role, heap_mib: int, properties: str, extra: Sequence[str] = ()) -> tuple[str, ...]: ...
+
+
+@frozen
+class Frame:
+    """What layout needs beside the spec: facts of the version, the home and the settings."""
+
+    distribution: Distribution
+    java: Java
+    authorizer: str
+    """Class of the authorizer, on the node's class path."""
+    inner_ca: bytes
+    """PEM of the cluster's own authority."""
+    unclean_leaders: bool
+    broker_heap_mib: int
+    controller_heap_mib: int
+    client_leaf_days: int
+    cores: int
+
+
+def lay_out(spec: ClusterSpec, frame: Frame) -> tuple[NodeSpec, ...]:
+    """Every node of the cluster, complete; nothing for a removed cluster or before all endpoints are written down."""
+    if spec.removed or any(place.endpoint is None for place in spec.nodes):
+        return ()
+    return tuple(_node(spec, place, place.endpoint, frame) for place in spec.nodes if place.endpoint is not None)
+
+
+def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame) -> NodeSpec:
+    broker = place.id.role is Role.BROKER
+    heap = frame.broker_heap_mib if broker else frame.controller_heap_mib
+    return NodeSpec(
+        id=place.id,
+        zone=place.subnet.zone,
+        command=frame.java.command(place.id.role, heap, f"{NODE}/{SERVER_PROPERTIES}", LOGGING),
+        files=(
+            File(SERVER_PROPERTIES, _properties(spec, place, frame)),
+            File(LOG4J2_PROPERTIES, log4j2_properties()),
+            File(INNER_CA, frame.inner_ca),
+            *_formatted(spec, place, frame),
+        ),
+        leaves=_leaves(spec, place, endpoint, frame),
+        address=endpoint.address,
+        ports=endpoint.ports,
+        incarnation=place.directory,
+        resources=Resources(memory_mib=heap * 2, volume_gib=spec.volume_gib),
+        revision=_revision(spec, place, endpoint),
+        environment={"LC_ALL": "C.UTF-8"},
+        ready_line=READY_LINE,
+    )
+
+
+def _revision(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint) -> str:
+    return digest(
+        {
+            "kafka": spec.kafka_version,
+            "listeners": spec.client_broker.listeners,
+            "instance": spec.instance_type if place.id.role is Role.BROKER else "",
+            "endpoint": [endpoint.address, sorted(endpoint.ports.items())],
+            "restarts": place.restarts,
+        }
+    )
+
+
+def _properties(spec: ClusterSpec, place: NodePlace, frame: Frame) -> bytes:
+    return server_properties(
+        spec,
+        place,
+        authorizer=frame.authorizer,
+        cores=frame.cores,
+        unclean_leader_election=frame.unclean_leaders,
+    )
+
+
+def _formatted(spec: ClusterSpec, place: NodePlace, frame: Frame) -> tuple[File, ...]:
+    distribution = frame.distribution
+    files: Mapping[str, bytes] = format_node(
+        layout=layout_of(distribution.kafka),
+        features=distribution.features,
+        kafka_id=spec.kafka_id,
+        number=place.id.number,
+        directory=place.directory,
+        voters=[
+            VoterAddress(c.id.number, c.directory, CONTROLLER, c.endpoint.address, c.endpoint.ports[CONTROLLER])
+            for c in spec.controllers
+            if c.endpoint is not None
+        ],
+        is_controller=place.id.role is Role.CONTROLLER,
+        now_ms=int(spec.created.timestamp() * 1000),
+    )
+    return tuple(File(path, content, Applies.FORMAT) for path, content in files.items())
+
+
+def _leaves(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame) -> tuple[Leaf, ...]:
+    addresses = (endpoint.address,)
+    inner = Leaf(INNER_LEAF, Issuer.CLUSTER, node_name(place.id.number), (), addresses, INNER_LEAF_DAYS)
+    if CLIENT_SECURE not in endpoint.ports or place.id.role is not Role.BROKER:
+        return (inner,)
+    names = (dns_name(spec, place), "localhost") if endpoint.address == "127.0.0.1" else (dns_name(spec, place),)
+    client = Leaf(
+        CLIENT_LEAF, Issuer.HOME, f"broker-{place.id.number}", names, addresses, frame.client_leaf_days, Applies.LIVE
+    )
+    return (inner, client)
+
+
+def dns_name(spec: ClusterSpec, place: NodePlace) -> str:
+    """The broker's MSK-shaped name (msk.md 4.3): `b-{id}.{name without hyphens}.{6 characters}.c{N}.kafka.{region}.amazonaws.com`."""
+    uuid, _, suffix = spec.id.rpartition("-")
+    letter = "b" if place.id.role is Role.BROKER else "c"
+    label = spec.name.lower().replace("-", "")
+    return f"{letter}-{place.id.number}.{label}.{digest(uuid)[:6]}.c{suffix}.kafka.{spec.region}.amazonaws.com"

@@ -1,0 +1,180 @@
+"""One look at one cluster: the provider's sightings and Kafka's own view, put into a ClusterView.
+
+What is remembered between looks only dates things (since when a node is idle or silent) and keeps a connection open;
+losing it costs time and never a wrong act."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from attrs import define, evolve, field
+
+from penstock.compute.base import Compute
+from penstock.control.cluster.admin import Admin
+from penstock.control.cluster.draft import PARTITIONS
+from penstock.control.cluster.safety import alive_voters
+from penstock.kafka.wire import KafkaError
+from penstock.model.ids import NodeId, Role
+from penstock.model.node import NodeSpec
+from penstock.model.observation import (
+    Absent,
+    ClusterView,
+    Known,
+    Observed,
+    Running,
+    Sighting,
+    Unknown,
+)
+from penstock.model.operation import OpenOperation
+from penstock.model.spec import ClusterSpec, ClusterStatus
+
+T = TypeVar("T")
+
+LOST_SIGHT = timedelta(seconds=15)
+"""After a pause between looks as long as this (the machine slept) nothing is concluded from times before it."""
+CPU_TICK = 0.011
+"""Seconds of CPU time that do not count as work: one tick of the kernel's clock."""
+
+
+@define
+class Memory:
+    """What earlier looks at one cluster saw of each node's process."""
+
+    cpu: dict[NodeId, tuple[int, float, datetime]] = field(factory=dict)
+    """pid, CPU seconds, and since when they are unchanged."""
+    served: dict[NodeId, int] = field(factory=dict)
+    """pid of the run in which the node last answered."""
+    silent: dict[NodeId, datetime] = field(factory=dict)
+    looked: datetime | None = None
+
+
+class Observer:
+    """Looks at one cluster, again and again."""
+
+    def __init__(self, compute: Compute, admin: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin]) -> None:
+        self._compute = compute
+        self._connect = admin
+        self._memory = Memory()
+        self._admin: Admin | None = None
+        self._known: tuple[NodeId, ...] = ()
+
+    def look(
+        self,
+        spec: ClusterSpec,
+        status: ClusterStatus,
+        layout: tuple[NodeSpec, ...],
+        operation: OpenOperation | None,
+        depth: int,
+        now: datetime,
+    ) -> ClusterView:
+        """A look of the given depth. Nodes that are not known to run are not asked anything."""
+        sightings = dict(self._compute.sightings(spec.id))
+        wanted = {node.id for node in layout}
+        view = ClusterView(
+            spec=spec,
+            status=status,
+            layout=layout,
+            sightings=sightings if spec.removed else {node.id: _seen(sightings, node.id) for node in layout},
+            strays=tuple(sorted(set(sightings) - wanted)) if not spec.removed and layout else (),
+            operation=operation,
+        )
+        return self.deepen(view, depth, now) if depth > 1 and layout else view
+
+    def deepen(self, view: ClusterView, depth: int, now: datetime) -> ClusterView:
+        """The same look with quorum and brokers (2), and partitions (3)."""
+        admin = self.admin(view.spec, view.layout)
+        brokers = [node.id.number for node in view.layout if _asked(node, view, Role.BROKER)]
+        controllers = [node.id.number for node in view.layout if _asked(node, view, Role.CONTROLLER)]
+        if view.depth < 2:
+            view = evolve(
+                view,
+                quorum=_known(admin.quorum) if controllers else Unknown("no controller runs"),
+                brokers=_known(admin.brokers) if brokers else Unknown("no broker runs"),
+                depth=2,
+            )
+            view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
+        if depth >= PARTITIONS:
+            partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
+            view = evolve(view, partitions=partitions, depth=PARTITIONS)
+        return view
+
+    def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:
+        """The connection to this cluster; a new one where its nodes changed."""
+        nodes = tuple(node.id for node in layout)
+        if self._admin is None or nodes != self._known:
+            self.close()
+            self._admin, self._known = self._connect(spec, layout), nodes
+        return self._admin
+
+    def close(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
+    def _dated(self, view: ClusterView, now: datetime) -> ClusterView:
+        memory = self._memory
+        if memory.looked is None or now - memory.looked > LOST_SIGHT:
+            memory.cpu.clear()
+            memory.silent.clear()
+        memory.looked = now
+        idle: dict[NodeId, datetime] = {}
+        silent: dict[NodeId, datetime] = {}
+        for node in view.layout:
+            running = view.running(node.id)
+            if running is None:
+                memory.cpu.pop(node.id, None)
+                memory.silent.pop(node.id, None)
+                continue
+            pid, cpu, since = memory.cpu.get(node.id, (0, 0.0, now))
+            if pid != running.pid or running.cpu_seconds - cpu > CPU_TICK:
+                cpu, since = running.cpu_seconds, now
+            memory.cpu[node.id] = (running.pid, cpu, since)
+            if view.answers.get(node.id) == Known(True):
+                memory.served[node.id] = running.pid
+                memory.silent.pop(node.id, None)
+            elif memory.served.get(node.id) == running.pid:
+                silent[node.id] = memory.silent.setdefault(node.id, now)
+            if view.answers.get(node.id) == Known(False) and since < now:
+                idle[node.id] = since
+        return evolve(view, idle_since=idle, silent_since=silent)
+
+
+def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:
+    return sightings.get(node, Known(Absent()))
+
+
+def _asked(node: NodeSpec, view: ClusterView, role: Role) -> bool:
+    running: Running | None = view.running(node.id)
+    return node.id.role is role and running is not None and not running.suspended
+
+
+def _known(ask: Callable[[], T]) -> Observed[T]:
+    try:
+        return Known(ask())
+    except KafkaError as error:
+        return Unknown(str(error))
+
+
+def _answers(view: ClusterView, admin: Admin, served: Mapping[NodeId, int]) -> Mapping[NodeId, Observed[bool]]:
+    """Who does useful work: by the cluster's own word where it counts on the node, by a question of ours else.
+
+    The word counts only for a run that has answered before: until its session ends it is about the run that ended."""
+    answers: dict[NodeId, Observed[bool]] = {}
+    trusted: set[tuple[Role, int]] = set()
+    if isinstance(view.brokers, Known):
+        trusted |= {(Role.BROKER, number) for number, seen in view.brokers.value.items() if not seen.fenced}
+    if isinstance(view.quorum, Known):
+        trusted |= {(Role.CONTROLLER, number) for number in alive_voters(view.quorum.value)}
+    for node in view.layout:
+        running = view.running(node.id)
+        if running is None:
+            answers[node.id] = Unknown("it does not run")
+        elif running.suspended:
+            answers[node.id] = Known(False)
+        elif (node.id.role, node.id.number) in trusted and served.get(node.id) == running.pid:
+            answers[node.id] = Known(True)
+        else:
+            answers[node.id] = Known(admin.ping(node.id.number))
+    return answers

@@ -1,0 +1,270 @@
+"""One pass over one cluster: layout, observe, plan, act, commit, in that order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+from attrs import define, evolve, frozen
+
+from penstock.compute.base import Compute
+from penstock.control.cluster import sentences
+from penstock.control.cluster.act import Done, Failure, Hands, carry_out
+from penstock.control.cluster.admin import Admin
+from penstock.control.cluster.draft import PARTITIONS
+from penstock.control.cluster.layout import Frame, lay_out
+from penstock.control.cluster.observe import LOST_SIGHT, Observer
+from penstock.control.cluster.rules import plan as run_rules
+from penstock.control.cluster.state import status as computed_status
+from penstock.control.cluster.steps import COMPLETE, RUNNING, finished, progress
+from penstock.control.reconciler import Verdict
+from penstock.kafka.listeners import standard_ports
+from penstock.kafka.runtimes import NotPrepared
+from penstock.model.ids import ClusterId
+from penstock.model.node import Leaf, NodeSpec
+from penstock.model.observation import ClusterView
+from penstock.model.operation import OpenOperation, OperationState
+from penstock.model.plan import Plan, Waiting
+from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus, Endpoint
+from penstock.store.store import Store
+
+log = structlog.get_logger(__name__)
+
+BROKERS_EVERY = 2.0
+"""Seconds between looks at quorum and brokers of a quiet cluster: a frozen node does not wake us."""
+PARTITIONS_EVERY = timedelta(seconds=30)
+WHILE_BUSY = 0.5
+"""Seconds until the next look while something is under way and no event may come."""
+
+
+@frozen
+class Surroundings:
+    """What the reconciler gets from the composition root."""
+
+    store: Store
+    compute: Compute
+    clock: Callable[[], datetime]
+    fence: int
+    frame: Callable[[ClusterSpec], Frame]
+    """Facts of the version, the home and the settings for a cluster; makes the cluster's authority where it has none."""
+    connect: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin]
+    issue: Callable[[ClusterSpec, Leaf], bytes]
+    patience: timedelta
+    still_ours: Callable[[], bool]
+    """Is this control plane still the one in charge? Asked right before acting."""
+
+
+@define
+class _Room:
+    """What is kept for one cluster between passes, for speed alone."""
+
+    observer: Observer
+    partitions_seen: datetime | None = None
+    looked: datetime | None = None
+
+
+class ClusterReconciler:
+    """Brings one cluster after another towards its spec."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._rooms: dict[str, _Room] = {}
+        self._lock = threading.Lock()
+
+    def reconcile(self, resource: str, *, woken: bool) -> Verdict:
+        """One pass: look, decide, act, write down what came of it."""
+        cluster = ClusterId(resource)
+        around = self._around
+        with around.store.read() as rows:
+            record = rows.clusters.get(cluster)
+            operation = rows.operations.current(cluster)
+            asked = rows.queue.due().get(cluster)
+        if record is None:
+            return Verdict(None)
+        now = around.clock()
+        spec = self._endowed(record.spec)
+        status = self._resumed(record.status, cluster, now)
+        view, plan = self.decide(spec, status, operation, now, woken=woken)
+        if spec.paused or not around.still_ours():
+            return Verdict(BROKERS_EVERY, "paused")
+        done, failures = (
+            ([], []) if record.status.state is ClusterState.FAILED and not spec.removed else self._act(view, plan)
+        )
+        if spec.removed and not view.sightings and not failures:
+            return self._gone(view, now)
+        verdict = self._commit(view, plan, done, failures, now)
+        if asked is not None:
+            with around.store.write() as rows:
+                rows.queue.done(cluster, asked)
+        return verdict
+
+    def decide(
+        self, spec: ClusterSpec, status: ClusterStatus, operation: OpenOperation | None, now: datetime, *, woken: bool
+    ) -> tuple[ClusterView, Plan]:
+        """The look and the plan of a pass, without acting: what `penstock plan` shows."""
+        room = self._room(spec.id)
+        layout: tuple[NodeSpec, ...] = ()
+        unprepared: NotPrepared | None = None
+        try:
+            layout = lay_out(spec, self._around.frame(spec)) if not spec.removed else ()
+        except NotPrepared as error:
+            unprepared = error
+        depth = self._depth(room, status, operation, now, woken=woken)
+        view = room.observer.look(spec, status, layout, operation, depth, now)
+        if unprepared is not None:
+            return view, _unprepared(spec, unprepared)
+        plan, wanted = run_rules(view, now)
+        if wanted > view.depth and layout:
+            view = room.observer.deepen(view, wanted, now)
+            plan, _ = run_rules(view, now)
+        if view.depth >= PARTITIONS:
+            room.partitions_seen = now
+        return view, plan
+
+    def forget(self, resource: str) -> None:
+        """The cluster is gone: close what was open for it."""
+        with self._lock:
+            room = self._rooms.pop(resource, None)
+        if room is not None:
+            room.observer.close()
+
+    def _room(self, cluster: str) -> _Room:
+        with self._lock:
+            if cluster not in self._rooms:
+                self._rooms[cluster] = _Room(Observer(self._around.compute, self._around.connect))
+            return self._rooms[cluster]
+
+    def _depth(
+        self, room: _Room, status: ClusterStatus, operation: OpenOperation | None, now: datetime, *, woken: bool
+    ) -> int:
+        if not status.completed:
+            return 2
+        healing = status.state is not ClusterState.ACTIVE or operation is not None
+        stale = room.partitions_seen is None or now - room.partitions_seen >= PARTITIONS_EVERY
+        return PARTITIONS if healing or stale or woken else 2
+
+    def _resumed(self, status: ClusterStatus, cluster: ClusterId, now: datetime) -> ClusterStatus:
+        """The status as a pass begins with it: time in which nobody looked is no time without progress."""
+        room = self._room(cluster)
+        looked, room.looked = room.looked, now
+        if status.state is ClusterState.CREATING and (looked is None or now - looked > LOST_SIGHT):
+            return evolve(status, progress_at=None)
+        return status
+
+    def _endowed(self, spec: ClusterSpec) -> ClusterSpec:
+        """The spec with an endpoint for every node: proposed once, written down before the node's first start."""
+        missing = [place for place in spec.nodes if place.endpoint is None]
+        if not missing or spec.removed:
+            return spec
+        around = self._around
+        zones = [subnet.zone for subnet in spec.subnets]
+        wanted = [
+            (place.id, zones.index(place.subnet.zone), standard_ports(place.id.role, spec.client_broker))
+            for place in missing
+        ]
+        with around.store.write() as rows:
+            if (record := rows.clusters.get(spec.id)) is not None:
+                spec = record.spec  # what a call wrote since must not be lost
+            if spec.removed:
+                return spec
+            taken: list[Endpoint] = [
+                place.endpoint
+                for other in rows.clusters.live_ids()
+                if (record := rows.clusters.get(other)) is not None
+                for place in record.spec.nodes
+                if place.endpoint is not None
+            ]
+            endpoints = around.compute.propose(wanted, taken)
+            for place in missing:
+                spec = spec.with_place(evolve(place, endpoint=endpoints[place.id]))
+            rows.clusters.put_spec(spec, bump=False)
+        return spec
+
+    def _act(self, view: ClusterView, plan: Plan) -> tuple[list[Done], list[Failure]]:
+        around = self._around
+        observer = self._room(view.spec.id).observer
+        hands = Hands(
+            compute=around.compute,
+            admin=lambda: observer.admin(view.spec, view.layout),
+            issue=lambda leaf: around.issue(view.spec, leaf),
+            fence=around.fence,
+        )
+        return carry_out(plan.actions, hands)
+
+    def _commit(
+        self, view: ClusterView, plan: Plan, done: Sequence[Done], failures: Sequence[Failure], now: datetime
+    ) -> Verdict:
+        """One transaction: status, operation steps, one event sentence. A pass that finds nothing to do writes nothing."""
+        around = self._around
+        if failures:
+            plan = evolve(plan, waits=(*plan.waits, *(sentences.failed(failure) for failure in failures)))
+        status = computed_status(view, plan, now, around.patience)
+        operation, closed = self._operation(view, status)
+        if closed:
+            status = computed_status(evolve(view, operation=None), plan, now, around.patience)
+        sentence = sentences.passed(view, status, done, failures, closed=operation if closed else None)
+        undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
+        changed = undated or (status, operation) != (view.status, view.operation)
+        if changed or sentence:
+            with around.store.write() as rows:
+                current = rows.clusters.get(view.spec.id)
+                if current is None or current.spec.removed != view.spec.removed:
+                    return Verdict(0.0)
+                if undated:
+                    rows.clusters.put_spec(_dated(current.spec, view, now), bump=False)
+                if status != view.status:
+                    rows.clusters.put_status(view.spec.id, status)
+                if operation is not None and operation != view.operation:
+                    rows.operations.put(evolve(operation, state=RUNNING[operation.kind]))
+                    if closed:
+                        rows.operations.close(operation.id, operation.state, now)
+                        rows.clusters.bump_version(view.spec.id)
+                if sentence:
+                    rows.events.append(view.spec.id, now, sentence)
+        if sentence:
+            log.info(sentence, cluster=view.spec.name)
+        return Verdict(self._next(view, plan, status, done, now), sentence)
+
+    def _operation(self, view: ClusterView, status: ClusterStatus) -> tuple[OpenOperation | None, bool]:
+        """The open operation as it stands after this look, and whether it is complete."""
+        operation = view.operation
+        if operation is None or not status.completed:
+            return operation, False
+        steps = progress(view, operation)
+        if finished(steps) and status.message is None:
+            return evolve(operation, steps=steps, state=COMPLETE[operation.kind]), True
+        state = RUNNING[operation.kind] if operation.state is OperationState.PENDING else operation.state
+        return evolve(operation, steps=steps, state=state), False
+
+    def _next(self, view: ClusterView, plan: Plan, status: ClusterStatus, done: Sequence[Done], now: datetime) -> float:
+        if status.state is ClusterState.FAILED:
+            return 30.0
+        if status.state is ClusterState.ACTIVE and not plan.waits and not done:
+            return BROKERS_EVERY
+        tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
+        return max(0.05, min([WHILE_BUSY, *tries]))
+
+    def _gone(self, view: ClusterView, now: datetime) -> Verdict:
+        """Nothing of the deleted cluster is left: its rows go too, but for a history entry."""
+        quarantined = self._around.compute.quarantined(view.spec.id)
+        with self._around.store.write() as rows:
+            rows.clusters.forget(view.spec.id, now, "deleted by its owner", quarantined)
+        log.info("deleted", cluster=view.spec.name)
+        return Verdict(None, f"{view.spec.name} is deleted")
+
+
+def _unprepared(spec: ClusterSpec, error: NotPrepared) -> Plan:
+    """Nodes cannot be laid out: the version is not complete on this machine."""
+    wait = Waiting(spec.kafka_version, str(error), heals=error.hopeless)
+    return Plan(waits=(wait,), stuck=str(error) if error.hopeless else None)
+
+
+def _dated(spec: ClusterSpec, view: ClusterView, now: datetime) -> ClusterSpec:
+    """The spec with the moment at which each node first served."""
+    served = {node.id for node in view.layout}
+    for place in spec.nodes:
+        if place.added is None and place.id in served:
+            spec = spec.with_place(evolve(place, added=now))
+    return spec

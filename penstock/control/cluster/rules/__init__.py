@@ -1,0 +1,39 @@
+"""One file per duty, in the order in which they speak. A list is an architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from penstock.control.cluster.draft import Draft
+from penstock.control.cluster.rules.bootstrap import bootstrap
+from penstock.control.cluster.rules.certificates import certificates
+from penstock.control.cluster.rules.leaders import leaders
+from penstock.control.cluster.rules.registration import registration
+from penstock.control.cluster.rules.removal import removal
+from penstock.control.cluster.rules.revision import revision
+from penstock.control.cluster.rules.revive import revive
+from penstock.control.cluster.rules.thaw import thaw
+from penstock.model.observation import ClusterView
+from penstock.model.plan import Plan
+
+Rule = Callable[[ClusterView, Draft, datetime], None]
+
+RULES: tuple[Rule, ...] = (
+    removal,  # what should not exist goes
+    bootstrap,  # what was never started starts
+    revive,  # what ended starts again
+    thaw,  # what does no work is ended, so that it can start again
+    registration,  # what runs and is no member is restarted
+    certificates,  # what expires is renewed
+    revision,  # what runs an older revision is restarted, safely
+    leaders,  # leaders go where they belong
+)
+
+
+def plan(view: ClusterView, now: datetime) -> tuple[Plan, int]:
+    """What to do about this view, and how deep a look the rules want. Pure."""
+    draft = Draft(view)
+    for rule in RULES:
+        rule(view, draft, now)
+    return draft.plan(), draft.depth

@@ -1,0 +1,26 @@
+"""Nodes that never ran here are started, all at once: a controller's wait for its peers is Kafka's own business."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.draft import Draft
+from penstock.model.observation import Absent, Blocked, ClusterView, Known, Unknown
+from penstock.model.plan import Start
+
+
+def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
+    """Start every node of the layout that was never started; what cannot run where it should is said, not retried blindly."""
+    for node in view.layout:
+        match view.sighting(node.id):
+            case Known(Absent()):
+                draft.act(Start(node), because=f"{node.id} was never started", heals=view.status.completed)
+            case Known(Blocked(why, fix)):
+                draft.wait(on=str(node.id), because=f"{why} {fix}", heals=True)
+                if not view.status.completed:
+                    draft.stuck(f"{node.id} cannot run: {why} {fix}")
+                draft.act(Start(node), because=f"{node.id} was blocked; trying whether it still is", heals=True)
+            case Unknown(why):
+                draft.wait(on=str(node.id), because=why)
+            case _:
+                pass

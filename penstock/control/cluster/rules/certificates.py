@@ -1,0 +1,48 @@
+"""Certificates are renewed long before they end: client leaves while running, inner leaves by a roll."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.draft import Draft
+from penstock.control.cluster.health import missing
+from penstock.model.ids import NodeId
+from penstock.model.node import Applies
+from penstock.model.observation import ClusterView
+from penstock.model.plan import How, Renew, Stop
+from penstock.pki.leaves import issued_at, renewal_due
+
+
+def certificates(view: ClusterView, draft: Draft, now: datetime) -> None:
+    """Renew what is past two thirds of its life, or older than the spec wants."""
+    for node in view.layout:
+        running = view.running(node.id)
+        if running is None or running.stopping is not None or draft.targeted(node.id):
+            continue
+        due: list[str] = []
+        ending: datetime | None = None
+        for leaf in node.leaves:
+            if (life := running.leaves.get(leaf.path)) is None:
+                continue
+            old = renewal_due(*life, now)
+            unwanted = view.spec.leaves_after is not None and issued_at(life[0]) < view.spec.leaves_after
+            if leaf.applies is Applies.LIVE and (old or unwanted):
+                due.append(leaf.path)
+            elif leaf.applies is Applies.START and old:
+                ending = life[1]
+        if ending is not None:
+            _roll(node.id, ending, view, draft)
+        if due and not draft.targeted(node.id):
+            draft.act(Renew(node, tuple(due)), because=f"certificates of {node.id} are due")
+
+
+def _roll(node: NodeId, ending: datetime, view: ClusterView, draft: Draft) -> None:
+    """Kafka's raft client keeps the key of its start for ever (kafka.md 6): only a restart renews it."""
+    if view.depth < 2:
+        draft.look(2)
+        return
+    because = f"the inner certificate of {node} ends {ending:%Y-%m-%d}"
+    if absent := [other for other in missing(view) if other != node]:
+        draft.wait(on=str(node), because=f"{because}, but {', '.join(map(str, absent))} must serve first")
+    else:
+        draft.disrupt(Stop(node, How.GRACEFUL), because=because)

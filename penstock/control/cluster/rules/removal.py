@@ -1,0 +1,21 @@
+"""Nodes that should not exist are removed: all of a deleted cluster's, and those that no spec holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.draft import Draft
+from penstock.model.observation import ClusterView
+from penstock.model.plan import Remove
+
+
+def removal(view: ClusterView, draft: Draft, now: datetime) -> None:
+    """Remove every sighted node that is not in the layout of a cluster that should exist."""
+    if view.spec.removed:
+        for node in sorted({*view.sightings, *view.strays}):
+            draft.act(Remove(node), because="the cluster is deleted")
+        return
+    for node in view.strays:
+        draft.wait(
+            on=str(node), because="it is labelled with this cluster and the cluster does not know it; left alone"
+        )

@@ -1,0 +1,31 @@
+"""Nodes that run and are proved to do no work are ended, one at a time and never while others are suspect.
+
+Ending what does nothing is no disruption, else two frozen controllers would wait for each other."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.draft import Draft
+from penstock.control.cluster.health import frozen, suspect
+from penstock.model.observation import ClusterView
+from penstock.model.plan import How, Stop
+
+
+def thaw(view: ClusterView, draft: Draft, now: datetime) -> None:
+    """End the first node that is proved to do no work; the next pass starts it again."""
+    stiff = [(node.id, why) for node in view.layout if (why := frozen(node.id, view, now)) is not None]
+    doubtful = [node.id for node in view.layout if suspect(node.id, view, now)]
+    for node in doubtful:
+        draft.wait(on=str(node), because="it does not answer; whether it still works is not proved yet", heals=True)
+    if not stiff:
+        return
+    node, why = stiff[0]
+    if doubtful:
+        draft.wait(
+            on=str(node), because=f"{why}, but {', '.join(map(str, doubtful))} may be in trouble too", heals=True
+        )
+        return
+    draft.act(Stop(node, How.AT_ONCE), because=why, heals=True)
+    for other, reason in stiff[1:]:
+        draft.wait(on=str(other), because=f"{reason}; one node at a time", heals=True)

@@ -1,0 +1,113 @@
+"""A pass in one sentence, and a cluster in a few: what was done, on what evidence, and on what it waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from penstock.control.cluster.act import Done, Failure
+from penstock.control.cluster.health import below_full, missing, serves
+from penstock.model.ids import NodeId
+from penstock.model.observation import Absent, Blocked, ClusterView, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.operation import OpenOperation
+from penstock.model.plan import Plan, Waiting
+from penstock.model.spec import ClusterStatus
+
+
+def failed(failure: Failure) -> Waiting:
+    """What a failed act leaves behind: the next pass is the retry."""
+    return Waiting(str(failure.target), failure.why, heals=failure.heals)
+
+
+def passed(
+    view: ClusterView,
+    status: ClusterStatus,
+    done: Sequence[Done],
+    failures: Sequence[Failure],
+    closed: OpenOperation | None = None,
+) -> str:
+    """The pass in one sentence; empty where nothing happened that a person wants to know."""
+    parts: list[str] = []
+    for because in dict.fromkeys(d.reasoned.because for d in done):
+        acts = [d for d in done if d.reasoned.because == because]
+        told = ", ".join(str(d.reasoned.action) + (f" ({d.remark})" if d.remark else "") for d in acts)
+        parts.append(f"{because}: {told}")
+    before = set(view.status.waiting)
+    parts += [failure.why for failure in failures if str(failed(failure)) not in before]
+    if closed is not None:
+        parts.append(f"operation {closed.kind} is {closed.state}")
+    if status.state is not view.status.state:
+        cause = f" ({status.message})" if status.message and status.message not in " ".join(parts) else ""
+        parts.append(f"{view.status.state} -> {status.state}{cause}")
+    return "; ".join(parts)
+
+
+def describe(seen: Observed[Sighting], now: datetime) -> str:
+    """A sighting in words."""
+    match seen:
+        case Known(Running() as running):
+            how = "is suspended (stopped by a signal)" if running.suspended else "runs"
+            return f"{how} as pid {running.pid} since {running.since:%Y-%m-%d %H:%M:%S}Z"
+        case Known(Gone(at=at, status=status, short_runs=short)):
+            when = f" at {at:%H:%M:%S}Z" if at else ""
+            again = f", {short} times in a row soon after its start" if short > 1 else ""
+            return f"ended{when} with {status}{again}"
+        case Known(Absent()):
+            return "was never started"
+        case Known(Blocked(why, fix)):
+            return f"cannot run: {why} {fix}"
+        case Unknown(why):
+            return f"is not known: {why}"
+        case _:
+            return "is not known"
+
+
+def explained(view: ClusterView, plan: Plan, now: datetime, last_line: Callable[[NodeId], str]) -> list[str]:
+    """Why the cluster is in its state, node by node: what is known and how, its last log line, what comes next."""
+    status = view.status
+    since = f" since {status.since:%Y-%m-%d %H:%M:%S}Z" if status.since else ""
+    lines = [f"{view.spec.name} is {status.state}{since}." + (f" {status.message}" if status.message else "")]
+    for node in view.layout or ():
+        seen = view.sighting(node.id)
+        role = "serves" if serves(node.id, view) else "does not serve"
+        known = f"{node.id} at {node.address} {describe(seen, now)} (seen in the process table) and {role} (by the controllers)."
+        lines.append(known)
+        if not serves(node.id, view) and (line := last_line(node.id)):
+            lines.append(f"  Its last log line: {line}")
+    match view.quorum:
+        case Known(quorum):
+            lines.append(f"The quorum is led by controller {quorum.leader} in epoch {quorum.epoch}.")
+        case Unknown(why):
+            lines.append(f"The quorum is not known: {why}.")
+    if lagging := below_full(view):
+        lines.append(f"Partitions with replicas out of sync: {', '.join(lagging[:10])}.")
+    lines += [f"It {wait}." for wait in plan.waits]
+    lines += [f"Next: {reasoned.action}, because {reasoned.because}." for reasoned in plan.actions]
+    lines += [f"Note: {note}." for note in plan.notes]
+    if not plan.actions and not plan.waits:
+        lines.append(_idle(view))
+    return lines + without_effect(view)
+
+
+def _idle(view: ClusterView) -> str:
+    """Why nothing is done and nothing planned."""
+    if view.depth >= 2 and (absent := missing(view)):
+        return f"It waits for {', '.join(map(str, absent))}: started, and not serving yet."
+    return "There is nothing to do."
+
+
+def without_effect(view: ClusterView) -> list[str]:
+    """What the user asked for and has no effect yet."""
+    api = view.spec.api
+    lines = ["Volumes are not encrypted yet: the key in EncryptionAtRest has no effect."]
+    if api.get("EnhancedMonitoring", "DEFAULT") != "DEFAULT":
+        lines.append(f"EnhancedMonitoring {api['EnhancedMonitoring']} is kept and has no effect yet.")
+    prometheus = (api.get("OpenMonitoring") or {}).get("Prometheus") or {}
+    if any((prometheus.get(name) or {}).get("EnabledInBroker") for name in ("JmxExporter", "NodeExporter")):
+        lines.append("OpenMonitoring is kept and has no effect yet.")
+    logs = (api.get("LoggingInfo") or {}).get("BrokerLogs") or {}
+    if any((sink or {}).get("Enabled") for sink in logs.values()):
+        lines.append("LoggingInfo is kept and has no effect yet: broker logs stay with `penstock logs`.")
+    if (api.get("EncryptionInfo") or {}).get("EncryptionInTransit", {}).get("InCluster") is False:
+        lines.append("InCluster encryption was declined, but traffic between brokers is always encrypted here.")
+    return lines

@@ -1,0 +1,114 @@
+"""The state of a cluster, computed from what was seen and planned; never set."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from attrs import evolve
+
+from penstock.control.cluster.health import below_full, missing
+from penstock.model.observation import Absent, Blocked, ClusterView, Known
+from penstock.model.operation import OperationKind
+from penstock.model.plan import Plan
+from penstock.model.spec import ClusterState, ClusterStatus
+
+DURING = {OperationKind.REBOOT_NODE: ClusterState.REBOOTING_BROKER}
+"""What an open operation makes of an ACTIVE cluster; others make it UPDATING."""
+
+
+def whole(view: ClusterView) -> bool:
+    """Every node of the layout serves, by a look at quorum and brokers."""
+    return bool(view.layout) and view.depth >= 2 and not missing(view)
+
+
+def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) -> ClusterStatus:
+    """The status after this pass. Equal to the old one where nothing changed."""
+    before = view.status
+    waiting = tuple(str(wait) for wait in plan.waits)
+    state, code, message, progress, progress_at = _state(view, plan, now, patience)
+    return evolve(
+        before,
+        state=state,
+        code=code,
+        message=message,
+        since=before.since if before.state is state and before.since else now,
+        completed=before.completed or state is ClusterState.ACTIVE,
+        progress=progress,
+        progress_at=progress_at,
+        waiting=waiting,
+    )
+
+
+_Computed = tuple[ClusterState, str | None, str | None, str, datetime | None]
+
+
+def _state(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) -> _Computed:
+    before = view.status
+    if view.spec.removed:
+        return ClusterState.DELETING, None, None, "", None
+    if not before.completed:
+        return _creating(view, plan, now, patience)
+    trouble = _trouble(view, plan)
+    if view.operation is not None:
+        state = DURING.get(view.operation.kind, ClusterState.UPDATING)
+        return state, None, None, "", None
+    if trouble is not None:
+        return ClusterState.HEALING, "HEALING", trouble, "", None
+    return ClusterState.ACTIVE, None, None, "", None
+
+
+def _creating(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) -> _Computed:
+    before = view.status
+    if before.state is ClusterState.FAILED:
+        return before.state, before.code, before.message, before.progress, before.progress_at
+    if whole(view):
+        return ClusterState.ACTIVE, None, None, "", None
+    mark = _reached(view, before.progress)
+    at = before.progress_at if mark == before.progress and before.progress_at else now
+    if plan.stuck is not None and now - at >= min(patience, timedelta(seconds=10)):
+        return ClusterState.FAILED, "CREATE_FAILED", plan.stuck, mark, at
+    if now - at >= patience:
+        because = "; ".join(str(wait) for wait in plan.waits) or _lagging(view)
+        cause = f"no progress for {patience.total_seconds():.0f} s: {because}. "
+        fix = "Look at `penstock explain` and `penstock logs`, delete the cluster, mend the cause and create it again."
+        return ClusterState.FAILED, "CREATE_FAILED", cause + fix, mark, at
+    trouble = next((f"{wait}" for wait in plan.waits if wait.heals), None)
+    return ClusterState.CREATING, ("RETRYING" if trouble else None), trouble, mark, at
+
+
+def _trouble(view: ClusterView, plan: Plan) -> str | None:
+    """Why the cluster is HEALING, or None where nothing is being repaired."""
+    for reasoned in plan.actions:
+        if reasoned.heals:
+            return reasoned.because
+    for wait in plan.waits:
+        if wait.heals:
+            return str(wait)
+    if view.depth >= 2 and (absent := missing(view)):
+        return f"{', '.join(map(str, absent))} must serve again"
+    if view.status.state is ClusterState.HEALING:
+        if view.depth < 2:
+            return view.status.message
+        lagging = below_full(view)
+        if lagging is None:
+            return "the partitions must be looked at"
+        if lagging:
+            return f"replicas catch up: {len(lagging)} partitions are not fully in sync"
+    return None
+
+
+def _reached(view: ClusterView, before: str) -> str:
+    """The most that this create has come to: nodes laid out, started and serving, and whether the quorum was led.
+
+    Only more is progress: a node that starts and ends again and again makes none."""
+    started = sum(
+        isinstance(seen, Known) and not isinstance(seen.value, Absent | Blocked) for seen in view.sightings.values()
+    )
+    led = isinstance(view.quorum, Known) and view.quorum.value.leader >= 0
+    reached = (len(view.layout), started, len(view.layout) - len(missing(view)), int(led))
+    most = map(max, reached, map(int, before.split("/"))) if before else reached
+    return "/".join(map(str, most))
+
+
+def _lagging(view: ClusterView) -> str:
+    return f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"

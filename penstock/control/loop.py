@@ -1,0 +1,111 @@
+"""The loop: take the most overdue resource that is free, reconcile it, put it back. Nothing else.
+
+Invariant: at most one pass at a time on a resource; a wake-up during a pass leads to another pass right after it.
+The schedule is in memory: a crash is followed by a start that looks at everything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import structlog
+from attrs import define
+
+from penstock.control.reconciler import Reconciler, Verdict
+
+log = structlog.get_logger(__name__)
+
+AFTER_AN_ERROR = 2.0
+"""Seconds until the next pass over a resource whose pass raised."""
+
+
+def boot_seconds() -> float:
+    """Seconds on a clock that no one can set and that counts while the machine sleeps (where the system has one)."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+@define
+class _Entry:
+    due: float
+    woken: bool = True
+    busy: bool = False
+
+
+class Loop:
+    """Worker threads over a schedule of resources."""
+
+    def __init__(
+        self, reconciler: Reconciler, workers: int = 4, observe: Callable[[float], None] | None = None
+    ) -> None:
+        self._reconciler = reconciler
+        self._entries: dict[str, _Entry] = {}
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._observe = observe
+        self._threads = [threading.Thread(target=self._work, name=f"loop-{n}", daemon=True) for n in range(workers)]
+
+    def start(self, resources: Iterable[str]) -> None:
+        """Begin with a look at every resource."""
+        for resource in resources:
+            self.wake(resource)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Finish the passes under way and end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(timeout=10)
+
+    def wake(self, resource: str) -> None:
+        """Look at the resource as soon as possible. Any thread; carries nothing but the name."""
+        with self._changed:
+            entry = self._entries.setdefault(resource, _Entry(due=0.0))
+            entry.due, entry.woken = 0.0, True
+            self._changed.notify()
+
+    def size(self) -> int:
+        """How many resources are scheduled."""
+        with self._changed:
+            return len(self._entries)
+
+    def _work(self) -> None:
+        while (claimed := self._claim()) is not None:
+            resource, woken = claimed
+            began = time.perf_counter()
+            try:
+                verdict = self._reconciler.reconcile(resource, woken=woken)
+            except Exception:  # a pass must not take its thread along; the next pass is the retry
+                log.exception("a pass raised", resource=resource)
+                verdict = Verdict(AFTER_AN_ERROR)
+            if self._observe is not None:
+                self._observe(time.perf_counter() - began)
+            self._put_back(resource, verdict)
+
+    def _claim(self) -> tuple[str, bool] | None:
+        with self._changed:
+            while not self._stopping:
+                free = [(entry.due, name) for name, entry in self._entries.items() if not entry.busy]
+                now = boot_seconds()
+                if free and min(free)[0] <= now:
+                    name = min(free)[1]
+                    entry = self._entries[name]
+                    entry.busy, woken, entry.woken = True, entry.woken, False
+                    return name, woken
+                self._changed.wait(timeout=min(free)[0] - now if free else None)
+            return None
+
+    def _put_back(self, resource: str, verdict: Verdict) -> None:
+        with self._changed:
+            entry = self._entries[resource]
+            entry.busy = False
+            if verdict.next_in is None and not entry.woken:
+                del self._entries[resource]
+                self._reconciler.forget(resource)
+            elif not entry.woken:
+                entry.due = boot_seconds() + (verdict.next_in or 0.0)
+            self._changed.notify()

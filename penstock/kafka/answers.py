@@ -1,0 +1,126 @@
+"""What Kafka's answers mean, as values of the model. Pure; an error code in an answer becomes `KafkaRefused`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kafka.protocol.admin import DescribeQuorumRequest
+
+from penstock.kafka.placement import kafka_id_text
+from penstock.kafka.wire import error_name, refuse
+from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
+
+METADATA_TOPIC = "__cluster_metadata"
+UNKNOWN_TOPIC = 3
+MIN_ISR = "min.insync.replicas"
+
+_Topic: Any = DescribeQuorumRequest.TopicData
+
+
+def quorum_question() -> Any:
+    """DescribeQuorum; only the leader of the quorum answers it without an error code."""
+    partition = _Topic.PartitionData(partition_index=0)
+    return DescribeQuorumRequest(topics=[_Topic(topic_name=METADATA_TOPIC, partitions=[partition])])
+
+
+def quorum(answer: Any) -> Quorum:
+    """Of DescribeQuorum 2. Ages are by the leader's clock alone: its own entry carries its present time."""
+    what = "describing the metadata quorum"
+    refuse(what, answer.error_code, answer.error_message)
+    part = answer.topics[0].partitions[0]
+    refuse(what, part.error_code, part.error_message)
+    now = max((v.last_caught_up_timestamp for v in part.current_voters if v.replica_id == part.leader_id), default=-1)
+
+    def seen(replica: Any) -> Voter:
+        caught_up = replica.last_caught_up_timestamp
+        return Voter(
+            number=replica.replica_id,
+            end_offset=replica.log_end_offset,
+            behind_ms=None if caught_up < 0 or now < 0 else max(0, now - caught_up),
+            directory=kafka_id_text(replica.replica_directory_id),
+        )
+
+    return Quorum(
+        leader=part.leader_id,
+        epoch=part.leader_epoch,
+        voters=tuple(seen(replica) for replica in part.current_voters),
+        observers=tuple(seen(replica) for replica in part.observers),
+    )
+
+
+def late(quorum: Quorum, brokers: Iterable[int], limit_ms: int) -> Mapping[int, str]:
+    """Those of the brokers that have not followed the metadata within so many ms, and a sentence about each."""
+    behind = {observer.number: observer.behind_ms for observer in quorum.observers}
+    ages = {number: behind.get(number) for number in brokers}
+    return {
+        number: f"broker {number} " + ("does not follow the metadata" if age is None else f"is {age} ms behind it")
+        for number, age in ages.items()
+        if age is None or age > limit_ms
+    }
+
+
+def brokers(answer: Any) -> Mapping[int, BrokerSeen]:
+    """Of DescribeCluster 2, asked to include fenced brokers."""
+    refuse("describing the cluster", answer.error_code, answer.error_message)
+    return {seen.broker_id: BrokerSeen(seen.broker_id, seen.is_fenced) for seen in answer.brokers}
+
+
+def topics(answer: Any) -> Mapping[str, tuple[Partition, ...]]:
+    """Of Metadata: each topic's partitions, without their min ISR. A topic that is just being deleted is left out."""
+    found = {}
+    for topic in answer.topics:
+        if topic.error_code == UNKNOWN_TOPIC:
+            continue
+        refuse(f"reading topic {topic.name}", topic.error_code)
+        # A partition's own error code says "no leader" or "a replica is not alive", as its other fields do.
+        found[topic.name] = tuple(
+            Partition(topic.name, p.partition_index, p.leader_id, tuple(p.replica_nodes), tuple(p.isr_nodes))
+            for p in topic.partitions
+        )
+    return found
+
+
+def partitions(
+    found: Mapping[str, tuple[Partition, ...]], settings: Mapping[str, Mapping[str, str | None]]
+) -> tuple[Partition, ...]:
+    """The same partitions with their topics' min ISR; a topic that went away between the two answers is left out."""
+    return tuple(
+        Partition(p.topic, p.index, p.leader, p.replicas, p.isr, int(settings[topic][MIN_ISR] or 1))
+        for topic, parts in found.items()
+        if topic in settings
+        for p in parts
+    )
+
+
+def configs(answer: Any) -> Mapping[str, Mapping[str, str | None]]:
+    """Of DescribeConfigs: resource name -> property -> value. A topic that does not exist is left out."""
+    found = {}
+    for result in answer.results:
+        if result.error_code == UNKNOWN_TOPIC:
+            continue
+        refuse(f"reading the settings of {result.resource_name}", result.error_code, result.error_message)
+        found[result.resource_name] = {config.name: config.value for config in result.configs}
+    return found
+
+
+def altered(answer: Any) -> None:
+    """Of IncrementalAlterConfigs."""
+    for result in answer.responses:
+        refuse(f"changing the settings of {result.resource_name}", result.error_code, result.error_message)
+
+
+def created(answer: Any) -> None:
+    """Of CreateTopics."""
+    for topic in answer.topics:
+        refuse(f"creating topic {topic.name}", topic.error_code, topic.error_message)
+
+
+def elections(answer: Any) -> Mapping[str, tuple[int, str]]:
+    """Of ElectLeaders: `topic-index` -> error code, and what it says."""
+    refuse("electing leaders", answer.error_code)
+    return {
+        f"{topic.topic}-{part.partition_id}": (part.error_code, part.error_message or error_name(part.error_code))
+        for topic in answer.replica_election_results
+        for part in topic.partition_result
+    }

@@ -1,0 +1,44 @@
+"""The command line of a Kafka node's Java. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from penstock.model.ids import Role
+
+MAIN_CLASS = "kafka.Kafka"
+
+TUNING: Mapping[Role, tuple[str, ...]] = MappingProxyType(
+    {
+        # A controller's loops are short: the first compiler alone halves its start (kafka.md 2.1).
+        Role.CONTROLLER: ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"),
+        # Brokers keep the second compiler. TLS at start would wake it at once, at 1.2 CPU-seconds for nothing: so the
+        # threshold for loops is raised, and no other (kafka.md 2.1).
+        Role.BROKER: ("-XX:+UseSerialGC", "-XX:Tier4BackEdgeThreshold=4000000"),
+    }
+)
+"""What makes a start quick; start-up archives are made under these flags."""
+
+COMMON = (
+    # Half a broker is worse than none: the loop starts a dead one again, and cannot see that one lost a thread.
+    "-XX:+ExitOnOutOfMemoryError",
+    # No file for each process in the machine's temporary folder.
+    "-XX:-UsePerfData",
+    "-Djava.awt.headless=true",
+    "-Dfile.encoding=UTF-8",
+)
+
+
+def flags(role: Role, heap_mib: int) -> tuple[str, ...]:
+    """Flags of a role with the given heap (MiB, as much at the start as at most), without the archive."""
+    return (f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", *TUNING[role], *COMMON)
+
+
+def command(
+    java: str, role: Role, heap_mib: int, class_path: str, properties: str, extra: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Everything to run one node: `java` is the executable, `properties` the path of its server.properties.
+
+    `extra` are further flags: those of the start-up archive, the logging configuration."""
+    return (java, *flags(role, heap_mib), *extra, "-cp", class_path, MAIN_CLASS, properties)

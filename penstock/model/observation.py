@@ -1,0 +1,175 @@
+"""What was seen, with the difference between "no" and "not known" kept in the type.
+
+Every observed field is `Known(value)` or `Unknown(why)`; a rule that disrupts something must see `Known`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from penstock.model.ids import NodeId
+from penstock.model.node import NodeSpec
+from penstock.model.operation import OpenOperation
+from penstock.model.spec import ClusterSpec, ClusterStatus
+
+T = TypeVar("T")
+
+
+@frozen
+class Known(Generic[T]):
+    """Seen, in this pass."""
+
+    value: T
+
+
+@frozen
+class Unknown:
+    """Not seen, and why: a sentence for people."""
+
+    why: str
+
+
+Observed = Known[T] | Unknown
+
+
+@frozen
+class Running:
+    """The node's process is there. Says nothing about whether it does its work."""
+
+    since: datetime
+    pid: int
+    revision: str
+    start: str
+    live: str
+    fence: int
+    cpu_seconds: float
+    """CPU time of the process so far; a process that uses none for seconds does no work."""
+    stopping: datetime | None = None
+    """When it was asked to stop gracefully; None where it was not."""
+    suspended: bool = False
+    """The kernel holds it stopped (SIGSTOP): proof that it does no work at all."""
+    leaves: Mapping[str, tuple[datetime, datetime]] = field(factory=dict)
+    """Path of each leaf certificate -> (not before, not after), as it lies on the node's disk."""
+
+
+@frozen
+class Gone:
+    """The node ran and its process is gone: proved by pid, birth time and boot id."""
+
+    at: datetime | None
+    status: str
+    """`exit status 1`, `signal 9 (SIGKILL)`, `the machine restarted`, or `unknown` where no keeper saw the end."""
+    short_runs: int = 0
+    """How many runs in a row ended soon after their start, this one included: the base of growing pauses."""
+    requested: bool = False
+    """Ended because we stopped it."""
+    clean: bool = False
+    """It left in good order (exit status 0 or the stop signal answered): its log needs no recovery."""
+
+
+@frozen
+class Absent:
+    """The node was never started here: no process, no record of one."""
+
+
+@frozen
+class Blocked:
+    """The node cannot run where it should, and no retry by itself helps: a stranger on its port, a foreign volume, no Java."""
+
+    why: str
+    fix: str
+
+
+Sighting = Running | Gone | Absent | Blocked
+
+
+@frozen
+class Voter:
+    """A voter of the metadata quorum. `behind_ms` is the time since it was last caught up, None where never seen."""
+
+    number: int
+    end_offset: int
+    behind_ms: int | None
+    directory: str = ""
+
+
+@frozen
+class Quorum:
+    """The metadata quorum as its leader describes it."""
+
+    leader: int
+    epoch: int
+    voters: tuple[Voter, ...]
+    observers: tuple[Voter, ...] = ()
+
+
+@frozen
+class BrokerSeen:
+    """A broker's registration as the controller holds it."""
+
+    number: int
+    fenced: bool
+
+
+@frozen
+class Partition:
+    """A partition with its replicas. `min_isr` is the effective `min.insync.replicas` of its topic."""
+
+    topic: str
+    index: int
+    leader: int
+    """-1: none."""
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    min_isr: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.index}"
+
+
+@frozen
+class ClusterView:
+    """One look at one cluster. Everything that a rule may know.
+
+    Invariant: read once at the start of a pass; the deeper fields are Unknown where this pass did not look that deep."""
+
+    spec: ClusterSpec
+    status: ClusterStatus
+    layout: tuple[NodeSpec, ...]
+    """Brokers and controllers as they should run; empty while addresses are not written down, or when removed."""
+    sightings: Mapping[NodeId, Observed[Sighting]]
+    strays: tuple[NodeId, ...] = ()
+    """Nodes labelled with this cluster that the spec does not hold."""
+    answers: Mapping[NodeId, Observed[bool]] = field(factory=dict)
+    """Did the node do useful work when asked in this pass? Known(False): asked, and no answer within the deadline."""
+    idle_since: Mapping[NodeId, datetime] = field(factory=dict)
+    """Since when a node neither answered nor used CPU time; absent where it did either."""
+    silent_since: Mapping[NodeId, datetime] = field(factory=dict)
+    """Since when a node that had served in this run does not answer."""
+    quorum: Observed[Quorum] = field(default=Unknown("not looked at"))
+    brokers: Observed[Mapping[int, BrokerSeen]] = field(default=Unknown("not looked at"))
+    """Registered brokers by number, fenced ones included."""
+    partitions: Observed[tuple[Partition, ...]] = field(default=Unknown("not looked at"))
+    operation: OpenOperation | None = None
+    depth: int = 1
+    """1: nodes; 2: and quorum and brokers; 3: and partitions."""
+
+    def sighting(self, node: NodeId) -> Observed[Sighting]:
+        return self.sightings.get(node, Unknown("the provider did not mention it"))
+
+    def running(self, node: NodeId) -> Running | None:
+        """The node's process where it is known to run, else None."""
+        match self.sighting(node):
+            case Known(Running() as running):
+                return running
+            case _:
+                return None
+
+    def node(self, node: NodeId) -> NodeSpec:
+        for spec in self.layout:
+            if spec.id == node:
+                return spec
+        raise KeyError(node)

@@ -1,0 +1,51 @@
+"""Cluster operations: one for each asynchronous change, kept as history (msk.md 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from attrs import field, frozen
+
+
+class OperationKind(StrEnum):
+    """MSK's own names (msk.md 2.2). A kind is added together with its steps and its rule."""
+
+    REBOOT_NODE = "REBOOT_NODE"
+
+
+class OperationState(StrEnum):
+    """As recorded; reboots have words of their own."""
+
+    PENDING = "PENDING"
+    UPDATE_IN_PROGRESS = "UPDATE_IN_PROGRESS"
+    UPDATE_COMPLETE = "UPDATE_COMPLETE"
+    UPDATE_FAILED = "UPDATE_FAILED"
+    REBOOT_IN_PROGRESS = "REBOOT_IN_PROGRESS"
+    REBOOT_COMPLETE = "REBOOT_COMPLETE"
+
+    @property
+    def open(self) -> bool:
+        return self in (OperationState.PENDING, OperationState.UPDATE_IN_PROGRESS, OperationState.REBOOT_IN_PROGRESS)
+
+
+@frozen
+class Step:
+    """A step as users see it: PENDING, IN_PROGRESS or COMPLETED; never backwards."""
+
+    name: str
+    status: str
+
+
+@frozen
+class OpenOperation:
+    """An operation that the loop works on. `target` says what it is about (for a reboot: the broker's node name and number)."""
+
+    id: str
+    kind: OperationKind
+    state: OperationState
+    started: datetime
+    target: Mapping[str, Any] = field(factory=dict)
+    steps: tuple[Step, ...] = ()

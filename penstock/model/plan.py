@@ -1,0 +1,135 @@
+"""What to do next: complete actions, and what is waited for. Made by rules, carried out without choices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from penstock.model.ids import NodeId
+from penstock.model.node import NodeSpec
+
+
+@frozen
+class Start:
+    """Make the node run as specified: volume, files, certificates, process. Nothing where it runs already."""
+
+    node: NodeSpec
+
+    @property
+    def target(self) -> NodeId:
+        return self.node.id
+
+    def __str__(self) -> str:
+        return f"start {self.node.id}"
+
+
+class How(StrEnum):
+    """How a process is ended."""
+
+    GRACEFUL = "gracefully"
+    """The stop signal; leaders leave first."""
+    AT_ONCE = "at once"
+    """SIGKILL: for what does no work, and for what will not be needed again."""
+
+
+@frozen
+class Stop:
+    """End the node's process. Its volume and directory stay."""
+
+    target: NodeId
+    how: How = How.GRACEFUL
+
+    def __str__(self) -> str:
+        return f"stop {self.target} {self.how}"
+
+
+@frozen
+class Unregister:
+    """Tell the controllers that a broker that is proved dead is gone, so that it can register again at once."""
+
+    target: NodeId
+    via: tuple[NodeId, ...]
+    """Live brokers to ask, in order."""
+
+    def __str__(self) -> str:
+        return f"unregister {self.target}"
+
+
+@frozen
+class Renew:
+    """Write fresh leaves of the LIVE kind and have the running node read them; no restart."""
+
+    node: NodeSpec
+    paths: tuple[str, ...]
+
+    @property
+    def target(self) -> NodeId:
+        return self.node.id
+
+    def __str__(self) -> str:
+        return f"renew {', '.join(self.paths)} of {self.node.id}"
+
+
+@frozen
+class Lead:
+    """Elect the preferred leaders of all partitions."""
+
+    target: NodeId
+    """The broker that is asked to do it."""
+
+    def __str__(self) -> str:
+        return "elect preferred leaders"
+
+
+@frozen
+class Remove:
+    """Take away the node: process, directory, endpoint; the volume goes too, or to quarantine where its owner is in doubt."""
+
+    target: NodeId
+
+    def __str__(self) -> str:
+        return f"remove {self.target}"
+
+
+Action = Start | Stop | Unregister | Renew | Lead | Remove
+
+
+@frozen
+class Reasoned:
+    """An action and the evidence that led to it: the sentence that travels to events and operations."""
+
+    action: Action
+    because: str
+    heals: bool = False
+    """The act restores a node or a replica: the cluster is HEALING meanwhile."""
+    disrupts: bool = False
+    """It came through the safety gate."""
+
+
+@frozen
+class Waiting:
+    """What is waited for, and why; `until` is the moment of the next try where one is known."""
+
+    on: str
+    because: str
+    until: datetime | None = None
+    heals: bool = False
+    """What is waited for is the end of a repair."""
+
+    def __str__(self) -> str:
+        text = f"waits for {self.on}: {self.because}"
+        return text + (f"; next try {self.until:%H:%M:%S}Z" if self.until else "")
+
+
+@frozen
+class Plan:
+    """The outcome of one run of the rules."""
+
+    actions: tuple[Reasoned, ...] = ()
+    waits: tuple[Waiting, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    """Sentences without consequence: what was not counted, what has no effect yet."""
+    stuck: str | None = None
+    """Why nothing can help, where a rule knows it at once (cause and fix)."""

@@ -1,0 +1,144 @@
+"""What a user asked for, complete with defaults: the desired half of a cluster. Written by the API, read by the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from penstock.model.ids import ClusterId, NodeId, Role
+
+
+class ClientBroker(StrEnum):
+    """MSK's `encryptionInTransit.clientBroker`: which client listeners exist."""
+
+    TLS = "TLS"
+    TLS_PLAINTEXT = "TLS_PLAINTEXT"
+    PLAINTEXT = "PLAINTEXT"
+
+    @property
+    def listeners(self) -> tuple[str, ...]:
+        """Names of the client listeners, as MSK names them (msk.md 3.4)."""
+        return {
+            ClientBroker.TLS: ("CLIENT_SECURE",),
+            ClientBroker.TLS_PLAINTEXT: ("CLIENT", "CLIENT_SECURE"),
+            ClientBroker.PLAINTEXT: ("CLIENT",),
+        }[self]
+
+
+@frozen
+class Subnet:
+    """A subnet of the built-in network and the zone it lies in (`use1-az1`, …)."""
+
+    id: str
+    zone: str
+
+
+@frozen
+class Endpoint:
+    """An address and the port of each listener on it. Written down before the node's first start, kept for its life."""
+
+    address: str
+    ports: Mapping[str, int]
+
+
+@frozen
+class NodePlace:
+    """The written-down facts of one node: where it is, which volume is its own, how often it was asked to restart."""
+
+    id: NodeId
+    subnet: Subnet
+    uuid: str
+    """Last part of the node's ARN; also the seed of its ENI id."""
+    directory: str
+    """Kafka's directory id: 22 characters of base64url, never beginning with `-`; it is also the volume's incarnation."""
+    endpoint: Endpoint | None = None
+    restarts: int = 0
+    """Raised by RebootBroker: a command turned into state."""
+    added: datetime | None = None
+    """When the node first served; MSK's `addedToClusterTime`."""
+
+
+@frozen
+class ClusterSpec:
+    """One provisioned cluster as desired.
+
+    Invariant: `nodes` holds every node that should exist, brokers 1..n spread evenly over `subnets` and three controllers."""
+
+    id: ClusterId
+    arn: str
+    name: str
+    account: str
+    region: str
+    kafka_id: str
+    """Kafka's own cluster id: 22 characters of base64url."""
+    kafka_version: str
+    """MSK's name of the version, `4.3.x.kraft`; a row of kafka/distributions.toml."""
+    client_broker: ClientBroker
+    instance_type: str
+    volume_gib: int
+    subnets: tuple[Subnet, ...]
+    nodes: tuple[NodePlace, ...]
+    created: datetime
+    api: Mapping[str, Any] = field(factory=dict)
+    """The `Provisioned` members as DescribeClusterV2 shows them (botocore's member names), defaults filled in."""
+    tags: Mapping[str, str] = field(factory=dict)
+    leaves_after: datetime | None = None
+    """Client certificates issued before this moment are to be renewed."""
+    removed: bool = False
+    """Deletion is a spec too: nothing of the cluster should exist."""
+    paused: bool = False
+    """The off switch: observe and plan go on, act does not."""
+
+    @property
+    def brokers(self) -> tuple[NodePlace, ...]:
+        return tuple(node for node in self.nodes if node.id.role is Role.BROKER)
+
+    @property
+    def controllers(self) -> tuple[NodePlace, ...]:
+        return tuple(node for node in self.nodes if node.id.role is Role.CONTROLLER)
+
+    def place(self, node: NodeId) -> NodePlace:
+        """The written-down facts of one node; KeyError where the cluster has no such node."""
+        for place in self.nodes:
+            if place.id == node:
+                return place
+        raise KeyError(node)
+
+    def with_place(self, changed: NodePlace) -> ClusterSpec:
+        """The same spec with one node's facts replaced."""
+        return evolve(self, nodes=tuple(changed if p.id == changed.id else p for p in self.nodes))
+
+
+class ClusterState(StrEnum):
+    """MSK's states. Computed by every pass from what is seen, never set by a call (msk.md 2.1)."""
+
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    UPDATING = "UPDATING"
+    REBOOTING_BROKER = "REBOOTING_BROKER"
+    MAINTENANCE = "MAINTENANCE"
+    HEALING = "HEALING"
+    FAILED = "FAILED"
+    DELETING = "DELETING"
+
+
+@frozen
+class ClusterStatus:
+    """What the loop last computed of a cluster, kept so that reads need not look at the world."""
+
+    state: ClusterState = ClusterState.CREATING
+    code: str | None = None
+    message: str | None = None
+    since: datetime | None = None
+    """When the state was entered."""
+    completed: bool = False
+    """It was ACTIVE once; from then on it is never CREATING again."""
+    progress: str = ""
+    """A digest of how far a create has come; unchanged for long means no progress."""
+    progress_at: datetime | None = None
+    waiting: tuple[str, ...] = ()
+    """Sentences: on what the last pass waits, and until when."""

@@ -1,0 +1,101 @@
+"""What differs between SQL engines. Everything that is true of SQLite alone is in this file."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from penstock.store.errors import StoreError
+
+WRITES = "penstock_writes"
+"""Execution option of a connection whose next transaction will write."""
+BUSY_SECONDS = 10.0
+"""How long a writer waits for a writer in another process."""
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine whose transactions are durable once committed. Raises StoreError for an engine that is not known."""
+    parsed = sa.make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(
+            f"The store {parsed.render_as_string()} is on {parsed.get_backend_name()}, which this version of Penstock "
+            "does not know how to use safely. Use a SQLite URL (sqlite:////path/to/a/file), or none at all."
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise StoreError("A store in memory would forget its clusters. Use a SQLite URL with a path.")
+    _make_private(Path(parsed.database))
+    engine = sa.create_engine(
+        parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=8, max_overflow=-1
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_private(path: Path) -> None:
+    """SQLite gives its -wal and -shm files the mode of the database, so we make the database, with the right one."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreError(
+            f"The store {path} cannot be opened: {error.strerror}. Let the user that runs Penstock write there."
+        ) from error
+
+
+def _prepare(connection: Any, _: object) -> None:
+    # None: the driver begins nothing by itself, so that _begin can say how.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    try:
+        mode = _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous=FULL")
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"The store cannot be opened: {error}. {advice(str(error))}") from error
+    finally:
+        cursor.close()
+    if mode != "wal":
+        raise StoreError(
+            f"SQLite cannot keep a write-ahead log here (it says {mode!r}), so a crash could undo promises. "
+            "Put the home on a local file system."
+        )
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> str:
+    """The journal's mode, now and for good. The switch to it ignores SQLite's own patience with other openers."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            (mode,) = cursor.execute("PRAGMA journal_mode=WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return str(mode)
+
+
+def advice(said: str) -> str:
+    """What to do about an error of the engine, by its own words."""
+    if "locked" in said:
+        return f"Another process has been writing for more than {BUSY_SECONDS:.0f} s: end it, or wait, and repeat."
+    if "readonly" in said:
+        return "This user may not write the file, or a reading transaction tried to write."
+    if "full" in said:
+        return "Make room on the disk; nothing of what was written before is lost."
+    if "malformed" in said or "not a database" in said:
+        return "The file is damaged: restore it from a backup."
+    return "Look at the disk and at the home's folder."
+
+
+def _begin(connection: sa.Connection) -> None:
+    writes = bool(connection.get_execution_options().get(WRITES))
+    # A read that turns into a write fails at once under WAL when another writer was quicker; so writers say it first,
+    # and readers cannot write at all.
+    connection.exec_driver_sql(f"PRAGMA query_only={0 if writes else 1}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

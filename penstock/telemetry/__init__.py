@@ -1,0 +1,1 @@
+"""The control plane's own voice: structured logs and metrics."""

@@ -1,0 +1,307 @@
+"""What every provider promises, told on processes and in memory."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+from worlds import CLUSTER, World, broker, eventually, gone, leaf, running, sees, specify
+
+from penstock.compute.base import ComputeError, StaleFence
+from penstock.model.ids import ClusterId
+from penstock.model.node import Applies, File
+from penstock.model.observation import Absent, Gone, Known, Running
+from penstock.model.plan import How
+
+
+def test_a_started_node_runs_with_what_it_was_given(world: World) -> None:
+    node = specify(world, broker(1))
+    pem = leaf("leaf.pem", days=30)
+    world.compute.start(node, [pem], fence=3)
+    seen = running(world, node.id)
+    assert (seen.revision, seen.start, seen.live, seen.fence) == ("one", node.start, node.live, 3)
+    assert not seen.suspended
+    assert seen.stopping is None
+    assert world.file(node.id, "leaf.pem") == pem.content
+    assert world.file(node.id, "password") == b"sesame"
+
+
+def test_placeholders_become_real_paths(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    written = world.file(node.id, "server.properties").decode()
+    assert "@" not in written
+    assert f"key={world.compute.path(node.id, 'leaf.pem')}" in written
+    assert b"@volume@" not in world.data(node.id)["meta.properties"]
+
+
+def test_a_second_start_changes_nothing(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    first = running(world, node.id)
+    world.compute.start(node, [], fence=1)
+    assert running(world, node.id).pid == first.pid
+    assert running(world, node.id).since == first.since
+
+
+def test_a_running_node_is_left_alone_even_when_the_wish_is_another(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.compute.start(evolve(node, revision="two"), [], fence=1)
+    assert running(world, node.id).revision == "one"
+
+
+def test_a_cluster_that_is_not_known_has_no_nodes(world: World) -> None:
+    assert world.compute.sightings(ClusterId("nobody-1")) == {}
+    assert world.compute.clusters() == []
+
+
+def test_a_killed_node_is_gone_with_its_signal_and_its_restart_keeps_the_data(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "topic-0.log", b"acknowledged")
+    pid = running(world, node.id).pid
+    world.kill(node.id)
+    seen = gone(world, node.id)
+    assert seen.status == "signal 9 (SIGKILL)"
+    assert seen.at is not None
+    assert not seen.requested
+    assert not seen.clean
+    world.compute.start(node, [], fence=1)
+    assert running(world, node.id).pid != pid
+    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
+
+
+def test_a_graceful_stop_is_seen_as_ours_and_in_good_order(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.compute.stop(node.id, How.GRACEFUL, fence=1)
+    seen = gone(world, node.id)
+    assert seen.requested
+    assert seen.clean
+    assert seen.short_runs == 0
+
+
+def test_a_node_stopped_at_once_is_dead_on_return(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    seen = sees(world, node.id)
+    assert isinstance(seen, Gone)
+    assert seen.requested
+    assert not seen.clean
+
+
+def test_a_suspended_node_is_seen_as_such_and_ends_at_once(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.suspend(node.id)
+    world.compute.stop(node.id, How.GRACEFUL, fence=1)
+    seen = running(world, node.id)
+    assert seen.suspended
+    assert seen.stopping is not None
+    world.compute.stop(node.id, How.GRACEFUL, fence=1)
+    assert running(world, node.id).stopping == seen.stopping, "patience begins with the first asking"
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    assert isinstance(sees(world, node.id), Gone)
+
+
+def test_stopping_what_does_not_run_is_no_error(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.stop(node.id, How.GRACEFUL, fence=1)
+    world.compute.start(node, [], fence=1)
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    assert isinstance(sees(world, node.id), Gone)
+
+
+def test_runs_that_end_soon_are_counted(world: World) -> None:
+    node = specify(world, broker(1))
+    for times in (1, 2, 3):
+        world.compute.start(node, [], fence=1)
+        world.kill(node.id)
+        assert gone(world, node.id).short_runs == times
+
+
+def test_a_stop_that_we_asked_for_is_no_failure(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.kill(node.id)
+    world.compute.start(node, [], fence=1)
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    assert gone(world, node.id).short_runs == 0
+
+
+def test_swapped_volumes_are_never_used_and_never_deleted(world: World) -> None:
+    one, two = specify(world, broker(1)), specify(world, broker(2))
+    for node in (one, two):
+        world.compute.start(node, [], fence=1)
+        world.put(node.id, "mine", str(node.id).encode())
+        world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    world.swap_volumes(one.id, two.id)
+    with pytest.raises(ComputeError, match="belongs to broker-2"):
+        world.compute.start(one, [], fence=1)
+    assert isinstance(sees(world, one.id), Gone)
+    (kept,) = world.compute.quarantined(CLUSTER)
+    assert world.in_quarantine(kept)["mine"] == b"broker 2"
+    world.compute.start(one, [], fence=1)
+    assert "mine" not in world.data(one.id), "the place is filled with a fresh volume"
+    assert "meta.properties" in world.data(one.id)
+
+
+def test_a_volume_of_another_incarnation_is_quarantined(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "old", b"of a disk that came back")
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    with pytest.raises(ComputeError):
+        world.compute.start(evolve(node, incarnation="newer"), [], fence=1)
+    (kept,) = world.compute.quarantined(CLUSTER)
+    assert world.in_quarantine(kept)["old"] == b"of a disk that came back"
+
+
+def test_a_volume_is_formatted_once(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    before = world.data(node.id)["meta.properties"]
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    again = evolve(node, files=(File("meta.properties", b"other", Applies.FORMAT),))
+    world.compute.start(again, [], fence=1)
+    assert world.data(node.id)["meta.properties"] == before
+
+
+def test_an_older_control_plane_is_refused_every_change(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=7)
+    pid = running(world, node.id).pid
+    with pytest.raises(StaleFence):
+        world.compute.stop(node.id, How.AT_ONCE, fence=6)
+    with pytest.raises(StaleFence):
+        world.compute.write(node, [], fence=6)
+    with pytest.raises(StaleFence):
+        world.compute.remove(node.id, fence=6)
+    with pytest.raises(StaleFence):
+        world.compute.start(node, [], fence=6)
+    assert running(world, node.id).pid == pid
+
+
+def test_a_newer_term_counts_from_its_first_word(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.compute.start(node, [], fence=2)
+    assert running(world, node.id).fence == 2
+    with pytest.raises(StaleFence):
+        world.compute.stop(node.id, How.AT_ONCE, fence=1)
+
+
+def test_renewed_leaves_and_live_files_are_visible_without_a_restart(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [leaf("leaf.pem", days=30)], fence=1)
+    before = running(world, node.id)
+    changed = evolve(node, files=(*node.files[:1], File("live.properties", b"second", Applies.LIVE), *node.files[2:]))
+    world.compute.write(changed, [leaf("leaf.pem", days=60)], fence=1)
+    after = running(world, node.id)
+    assert after.pid == before.pid
+    assert after.live == changed.live != before.live
+    assert after.start == before.start
+    assert world.file(node.id, "live.properties") == b"second"
+    assert (after.leaves["leaf.pem"][1] - before.leaves["leaf.pem"][1]).days in (29, 30)
+
+
+def test_writing_to_a_node_that_never_was_is_an_error(world: World) -> None:
+    with pytest.raises(ComputeError, match="never started"):
+        world.compute.write(specify(world, broker(1)), [], fence=1)
+
+
+def test_removal_leaves_nothing_and_may_be_repeated(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    assert world.compute.remove(node.id, fence=1) is None
+    assert world.compute.sightings(CLUSTER) == {}
+    assert world.compute.clusters() == []
+    assert world.compute.remove(node.id, fence=1) is None
+    assert world.compute.tail(node.id, 5) == []
+
+
+def test_removal_keeps_a_volume_whose_owner_is_in_doubt(world: World) -> None:
+    one, two = specify(world, broker(1)), specify(world, broker(2))
+    for node in (one, two):
+        world.compute.start(node, [], fence=1)
+        world.put(node.id, "mine", str(node.id).encode())
+        world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    world.swap_volumes(one.id, two.id)
+    place = world.compute.remove(one.id, fence=1)
+    assert place is not None
+    assert world.in_quarantine(place)["mine"] == b"broker 2"
+    assert world.compute.quarantined(CLUSTER) == [place]
+    assert world.compute.quarantined(ClusterId("other-1")) == []
+
+
+def test_a_stray_is_visible(world: World) -> None:
+    node = specify(world, broker(1, ClusterId("forgotten-1")))
+    world.compute.start(node, [], fence=1)
+    world.new_control_plane()
+    assert world.compute.clusters() == ["forgotten-1"]
+    assert list(world.compute.sightings(ClusterId("forgotten-1"))) == [node.id]
+
+
+def test_a_new_control_plane_finds_the_nodes_running(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    before = running(world, node.id)
+    world.new_control_plane()
+    assert running(world, node.id).pid == before.pid
+    world.compute.start(node, [], fence=2)
+    assert running(world, node.id).pid == before.pid
+
+
+def test_a_node_that_ended_while_nobody_looked_is_gone_with_its_status(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.kill(node.id)
+    world.new_control_plane()
+    assert gone(world, node.id).status == "signal 9 (SIGKILL)"
+
+
+def test_after_a_restart_of_the_machine_every_node_comes_back_with_its_data(world: World) -> None:
+    nodes = [specify(world, broker(number)) for number in (1, 2, 3)]
+    for node in nodes:
+        world.compute.start(node, [], fence=1)
+        world.put(node.id, "record", str(node.id).encode())
+    world.restart_machine()
+    world.new_control_plane()
+    for node in nodes:
+        seen = sees(world, node.id)
+        assert isinstance(seen, Gone)
+        assert (seen.at, seen.status, seen.short_runs) == (None, "the machine restarted", 0)
+        world.compute.start(node, [], fence=2)
+    for node in nodes:
+        assert isinstance(sees(world, node.id), Running)
+        assert world.data(node.id)["record"] == str(node.id).encode()
+
+
+def test_the_end_of_a_node_wakes_the_loop(world: World) -> None:
+    woken: list[ClusterId] = []
+    node = specify(world, broker(1), ready_line="")
+    world.compute.watch(woken.append)
+    world.compute.start(node, [], fence=1)
+    assert woken == []
+    world.kill(node.id)
+    eventually(lambda: woken == [CLUSTER])
+
+
+def test_proposed_endpoints_do_not_meet(world: World) -> None:
+    ports = {"CLIENT": 9092, "CLIENT_SECURE": 9094}
+    first = world.compute.propose([(broker(n), n % 3, ports) for n in (1, 2, 3)], [])
+    second = world.compute.propose([(broker(n), n % 3, ports) for n in (4, 5, 6)], first.values())
+    everything = [(e.address, port) for e in (*first.values(), *second.values()) for port in e.ports.values()]
+    assert len(set(everything)) == 12
+
+
+def test_a_node_whose_start_failed_was_never_started(world: World) -> None:
+    node = specify(world, broker(1))
+    world.refuse_next_start(node.id)
+    with pytest.raises(ComputeError):
+        world.compute.start(node, [], fence=1)
+    assert world.compute.sightings(CLUSTER)[node.id] == Known(Absent())
+    world.compute.start(node, [], fence=1)
+    assert isinstance(sees(world, node.id), Running)

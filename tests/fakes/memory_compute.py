@@ -1,0 +1,380 @@
+"""Compute in memory, on a clock that the test moves, with misbehaviour to choose: what the loop's simulation runs on.
+
+The conformance suite holds it to the same stories as the process provider."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from attrs import define, field, frozen
+from cryptography import x509
+
+from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
+from penstock.model.ids import ClusterId, NodeId
+from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
+from penstock.model.observation import Absent, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.plan import How
+from penstock.model.spec import Endpoint
+
+SHORT = timedelta(seconds=30)
+
+
+class Crash(BaseException):
+    """The control plane died right after a verb had done its work. No Exception: nobody may handle a death."""
+
+
+@define
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now: datetime = datetime(2030, 1, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@define
+class Misbehaviour:
+    """What goes wrong with one node."""
+
+    start_fails: int = 0
+    """So many of the next starts raise."""
+    dies_after: timedelta | None = None
+    """Each run ends by itself so long after its start, with exit status 1."""
+    ignores_stop: bool = False
+    """A graceful stop is never answered."""
+    stop_takes: timedelta = timedelta()
+    unknown: str = ""
+    """Sightings are Unknown for this reason."""
+    blocked: Blocked | None = None
+    """A stranger on its port and the like: starts raise, sightings say so."""
+
+
+@define
+class Volume:
+    """A volume and what lies in it."""
+
+    cluster: str
+    node: str
+    incarnation: str
+    content: dict[str, bytes] = field(factory=dict)
+
+
+@define
+class Process:
+    """One run of a node."""
+
+    pid: int
+    since: datetime
+    ended: datetime | None = None
+    code: int | None = None
+    requested: bool = False
+    restarted: bool = False
+    """It ended because the machine did."""
+    stopping: datetime | None = None
+    suspended: bool = False
+
+
+@define
+class Place:
+    """What is left of a node on the machine, and its runs, the newest last."""
+
+    spec: NodeSpec
+    fence: int
+    live: str
+    files: dict[str, bytes] = field(factory=dict)
+    runs: list[Process] = field(factory=list)
+    leaves: dict[str, tuple[datetime, datetime]] = field(factory=dict)
+    log: list[str] = field(factory=list)
+
+
+@frozen
+class Event:
+    """One change of the world, for assertions: verb and node."""
+
+    verb: str
+    node: NodeId
+
+
+@define
+class MemoryCompute:
+    """Nodes in a dict. A "machine" is one of these; a new control plane on it is `reopened()`."""
+
+    clock: Clock = field(factory=Clock)
+    own_addresses: bool = True
+    places: dict[NodeId, Place] = field(factory=dict)
+    volumes: dict[NodeId, Volume] = field(factory=dict)
+    kept: dict[str, Volume] = field(factory=dict)
+    """The quarantine, by place."""
+    misbehaviour: dict[NodeId, Misbehaviour] = field(factory=dict)
+    crash_after: int | None = None
+    """The control plane crashes after so many further verbs (0: the next one)."""
+    events: list[Event] = field(factory=list)
+    """Starts, stops and removals that changed something."""
+    _pids: int = 1000
+    _wake: Callable[[ClusterId], None] | None = None
+
+    # -- what a test does to the machine
+
+    def of(self, node: NodeId) -> Misbehaviour:
+        """The node's misbehaviour, to be changed."""
+        return self.misbehaviour.setdefault(node, Misbehaviour())
+
+    def kill(self, node: NodeId, code: int = -9) -> None:
+        """The node's process ends from outside."""
+        self._end(node, self._running(node, required=True), self.clock(), code)
+
+    def suspend(self, node: NodeId, suspended: bool = True) -> None:
+        run = self._running(node, required=True)
+        assert run is not None
+        run.suspended = suspended
+
+    def restart_machine(self) -> None:
+        for node in self.places:
+            if run := self._running(node):
+                run.ended, run.restarted = self.clock(), True
+
+    def reopened(self) -> MemoryCompute:
+        """The same machine as a new control plane finds it."""
+        return MemoryCompute(
+            self.clock,
+            self.own_addresses,
+            self.places,
+            self.volumes,
+            self.kept,
+            self.misbehaviour,
+            None,
+            self.events,
+            self._pids + 1000,
+        )
+
+    # -- Compute
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(own_addresses=self.own_addresses, unprivileged=True)
+
+    def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
+        return {node: self._sight(node) for node in sorted({*self.places, *self.volumes}) if node.cluster == cluster}
+
+    def clusters(self) -> Sequence[ClusterId]:
+        return sorted({node.cluster for node in (*self.places, *self.volumes)})
+
+    def propose(
+        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+    ) -> Mapping[NodeId, Endpoint]:
+        used = {(endpoint.address, port) for endpoint in taken for port in endpoint.ports.values()}
+        hosts = {address for address, _ in used}
+        found = {}
+        for node, zone, ports in nodes:
+            if self.own_addresses:
+                address = next(
+                    a for n in range(1, 16000) if (a := f"127.64.{zone * 64 + n // 250}.{n % 250 + 1}") not in hosts
+                )
+                hosts.add(address)
+                found[node] = Endpoint(address, dict(ports))
+            else:
+                free = (port for port in range(21000, 32000) if ("127.0.0.1", port) not in used)
+                found[node] = Endpoint("127.0.0.1", {name: next(free) for name in ports})
+                used |= {("127.0.0.1", port) for port in found[node].ports.values()}
+        return found
+
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        self._spoken(node.id, fence)
+        if self._running(node.id):
+            return self._done()
+        odd = self.of(node.id)
+        place = self.places.setdefault(node.id, Place(node, fence, node.live))
+        place.spec, place.live = node, node.live
+        if odd.blocked:
+            raise ComputeError(f"{odd.blocked.why} {odd.blocked.fix}")
+        if odd.start_fails:
+            odd.start_fails -= 1
+            raise ComputeError(f"{node.id} cannot start: it was told to fail; wait")
+        self._volume(node)
+        self._write(place, node, (Applies.START, Applies.LIVE), leaves)
+        self._pids += 1
+        place.runs.append(Process(self._pids, self.clock()))
+        place.log.append(f"run {len(place.runs)} of {node.id}")
+        self.events.append(Event("start", node.id))
+        return self._done()
+
+    def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        self._spoken(node.id, fence)
+        if node.id not in self.places:
+            raise ComputeError(f"{node.id} was never started here; start it")
+        place = self.places[node.id]
+        self._write(place, node, (Applies.LIVE,), leaves)
+        place.live = node.live
+        self.events.append(Event("write", node.id))
+        self._done()
+
+    def stop(self, node: NodeId, how: How, fence: int) -> None:
+        self._spoken(node, fence)
+        run, odd = self._running(node), self.of(node)
+        if run is not None:
+            run.requested = True
+            self.events.append(Event(f"stop {how}", node))
+            if how is How.AT_ONCE:
+                self._end(node, run, self.clock(), -9)
+            else:
+                run.stopping = run.stopping or self.clock()
+                if not odd.stop_takes and not odd.ignores_stop and not run.suspended:
+                    self._end(node, run, self.clock(), 143)
+        self._done()
+
+    def remove(self, node: NodeId, fence: int) -> str | None:
+        self._spoken(node, fence)
+        place, volume = self.places.pop(node, None), self.volumes.pop(node, None)
+        if place is not None or volume is not None:
+            self.events.append(Event("remove", node))
+        moved = None
+        if volume is not None:
+            own = (volume.cluster, volume.node) == (node.cluster, node.name)
+            if not own or (place is not None and volume.incarnation != place.spec.incarnation):
+                moved = self._put_away(node, volume)
+        self._done()
+        return moved
+
+    def path(self, node: NodeId, name: str) -> str:
+        return f"/memory/nodes/{node.cluster}/{node.name}/files/{name}"
+
+    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
+        return [path for path in sorted(self.kept) if f"-{cluster}-" in path]
+
+    def tail(self, node: NodeId, lines: int) -> Sequence[str]:
+        place = self.places.get(node)
+        return place.log[-lines:] if place and lines > 0 else []
+
+    def watch(self, wake: Callable[[ClusterId], None]) -> None:
+        self._wake = wake
+
+    def close(self) -> None:
+        self._wake = None
+
+    # -- inside
+
+    def _spoken(self, node: NodeId, fence: int) -> None:
+        place = self.places.get(node)
+        if place is None:
+            return
+        if place.fence > fence:
+            raise StaleFence(f"term {fence} may not touch {node}: term {place.fence} has spoken to it")
+        place.fence = fence
+
+    def _done(self) -> None:
+        if self.crash_after is not None:
+            self.crash_after -= 1
+            if self.crash_after < 0:
+                self.crash_after = None
+                raise Crash
+
+    def _volume(self, node: NodeSpec) -> None:
+        there = self.volumes.get(node.id)
+        if there is None:
+            made = {
+                file.path: self._expanded(node.id, file.content)
+                for file in node.files
+                if file.applies is Applies.FORMAT
+            }
+            self.volumes[node.id] = Volume(node.id.cluster, node.id.name, node.incarnation, made)
+        elif (there.cluster, there.node, there.incarnation) != (node.id.cluster, node.id.name, node.incarnation):
+            moved = self._put_away(node.id, self.volumes.pop(node.id))
+            raise ComputeError(
+                f"the volume in the place of {node.id} belongs to {there.node} of {there.cluster}; it lies in {moved}"
+            )
+
+    def _put_away(self, node: NodeId, volume: Volume) -> str:
+        path = f"/memory/quarantine/{len(self.kept):04}-{node.cluster}-{node.name}-foreign"
+        self.kept[path] = volume
+        return path
+
+    def _write(self, place: Place, node: NodeSpec, applies: tuple[Applies, ...], leaves: Sequence[IssuedLeaf]) -> None:
+        place.files.update({f.path: self._expanded(node.id, f.content) for f in node.files if f.applies in applies})
+        for leaf in leaves:
+            place.files[leaf.path] = leaf.content
+            seen = x509.load_pem_x509_certificates(leaf.content)[0]
+            place.leaves[leaf.path] = (seen.not_valid_before_utc, seen.not_valid_after_utc)
+
+    @staticmethod
+    def _expanded(node: NodeId, content: bytes) -> bytes:
+        base = f"/memory/nodes/{node.cluster}/{node.name}/files"
+        return content.replace(NODE.encode(), base.encode()).replace(
+            VOLUME.encode(), base.replace("nodes", "volumes").encode()
+        )
+
+    def _running(self, node: NodeId, required: bool = False) -> Process | None:
+        """The run that goes on, after what time did to it."""
+        place, odd = self.places.get(node), self.of(node)
+        run = place.runs[-1] if place and place.runs else None
+        if run is not None and run.ended is None and not run.suspended:
+            if odd.dies_after is not None and self.clock() >= run.since + odd.dies_after:
+                self._end(node, run, run.since + odd.dies_after, 1)
+            elif run.stopping is not None and not odd.ignores_stop and self.clock() >= run.stopping + odd.stop_takes:
+                self._end(node, run, run.stopping + odd.stop_takes, 143)
+        if run is None or run.ended is not None:
+            assert not required, f"{node} does not run"
+            return None
+        return run
+
+    def _end(self, node: NodeId, run: Process | None, at: datetime, code: int) -> None:
+        assert run is not None
+        run.ended, run.code = at, code
+        if self._wake is not None:
+            self._wake(node.cluster)
+
+    def _sight(self, node: NodeId) -> Observed[Sighting]:
+        odd, place = self.of(node), self.places.get(node)
+        if odd.unknown:
+            return Unknown(odd.unknown)
+        if run := self._running(node):
+            assert place is not None
+            spec = place.spec
+            seconds = 0.0 if run.suspended else (self.clock() - run.since).total_seconds()
+            return Known(
+                Running(
+                    run.since,
+                    run.pid,
+                    spec.revision,
+                    spec.start,
+                    place.live,
+                    place.fence,
+                    seconds,
+                    run.stopping,
+                    run.suspended,
+                    dict(place.leaves),
+                )
+            )
+        if odd.blocked and place is not None:
+            return Known(odd.blocked)
+        if place is None or not place.runs:
+            return Known(Absent())
+        return Known(_gone(place.runs))
+
+
+def _gone(runs: Sequence[Process]) -> Gone:
+    last = runs[-1]
+    if last.restarted:
+        return Gone(None, "the machine restarted", requested=last.requested)
+    short = 0
+    for run in reversed(runs):
+        if run.ended is None or run.ended - run.since >= SHORT:
+            break
+        short += not run.requested
+    code = last.code or 0
+    status = (
+        f"exit status {code}"
+        if code >= 0
+        else {-9: "signal 9 (SIGKILL)", -15: "signal 15 (SIGTERM)"}.get(code, f"signal {-code}")
+    )
+    return Gone(last.ended, status, 0 if last.requested else short, last.requested, code in (0, 143, -15))
+
+
+def fingerprint(compute: MemoryCompute) -> str:
+    """A digest of everything that lies on the machine, for "nothing changed"."""
+    return sha256(repr((compute.places, compute.volumes, compute.kept)).encode()).hexdigest()
