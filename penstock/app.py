@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,14 @@ from starlette.routing import Route
 
 from penstock.api.registry import handlers
 from penstock.api.rooms import Rooms
+from penstock.compute.process.premises import Premises, look
 from penstock.compute.process.provider import ProcessCompute
-from penstock.compute.process.user import choose
+from penstock.compute.process.user import User, choose
 from penstock.control.cluster.layout import Frame
 from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
 from penstock.control.loop import Loop, boot_seconds
 from penstock.kafka.admin import ClusterAdmin, NodeAddress
-from penstock.kafka.listeners import CONTROLLER, REPLICATION
+from penstock.kafka.listeners import CONTROLLER, REPLICATION, STANDARD_PORTS
 from penstock.kafka.plugin import AUTHORIZER
 from penstock.kafka.properties import PLANE_NAME
 from penstock.kafka.runtimes import Runtimes
@@ -47,6 +49,8 @@ HOME_OWNER = "home"
 """Owner of the home's own secrets in the store."""
 AUTHORITY_DAYS = 7300
 PLANE_LEAF_DAYS = 365
+ACTS_AT_ONCE = 8
+"""Nodes that are started beside each other: enough for one cluster, so that a start does not wait for another's disk."""
 
 
 class SteadyClock:
@@ -68,6 +72,8 @@ class App:
     compute: ProcessCompute
     runtimes: Runtimes
     reconciler: ClusterReconciler
+    around: Surroundings
+    """What the reconciler was given: how nodes are laid out and certificates issued."""
     clock: Callable[[], datetime]
     fence: int
     """The term in which this process speaks to nodes."""
@@ -102,14 +108,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
     fence = store.raise_term() if in_charge else store.term()
     clock = SteadyClock()
     compute = ProcessCompute(settings.home, registry=settings.network_registry, run_as=settings.run_as)
-    runtimes = Runtimes(
-        cache=settings.cache,
-        mirror=settings.maven_mirror,
-        java_home=settings.java_home,
-        node_uid=user.uid if (user := choose(settings.run_as)) else None,
-        archives=settings.archives,
-        bring=in_charge,
-    )
+    runtimes = open_runtimes(settings, bring=in_charge)
     around = Surroundings(
         store=store,
         compute=compute,
@@ -120,8 +119,32 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         issue=partial(_issue, store, settings, clock),
         patience=timedelta(seconds=settings.create_patience_seconds),
         still_ours=lambda: store.term() == fence,
+        together=ThreadPoolExecutor(ACTS_AT_ONCE, "act").map,
     )
-    return App(settings, store, compute, runtimes, ClusterReconciler(around), clock, fence)
+    return App(settings, store, compute, runtimes, ClusterReconciler(around), around, clock, fence)
+
+
+def open_runtimes(settings: Settings, *, bring: bool = True) -> Runtimes:
+    """The Kafka versions of the cache that the settings name, readable by the user that nodes run as."""
+    user = choose(settings.run_as)
+    return Runtimes(
+        cache=settings.cache,
+        mirror=settings.maven_mirror,
+        java_home=settings.java_home,
+        node_uid=user.uid if user else None,
+        archives=settings.archives,
+        bring=bring,
+    )
+
+
+def node_user(settings: Settings) -> User | None:
+    """Whom nodes of this home run as; None where they run as we do. Raises ComputeError."""
+    return choose(settings.run_as)
+
+
+def premises(settings: Settings) -> Premises:
+    """What nodes of this home would find on this machine. Nothing is made or claimed, the home included."""
+    return look(settings.home.absolute(), settings.network_registry, sorted(set(STANDARD_PORTS.values())))
 
 
 def _frame(

@@ -65,7 +65,7 @@ class Settings(BaseSettings):
         None, description="the user that nodes run as when the control plane is root; default `nobody`"
     )
     network_registry: Path = Field(
-        Path("/var/tmp/penstock-networks"),
+        Path("/var/tmp/penstock-networks"),  # noqa: S108 - shared by all users of the machine on purpose
         description="where homes of this machine claim their /16 of loopback addresses",
     )
     broker_heap_mib: int = Field(512, ge=128, description="largest Java heap of a broker")

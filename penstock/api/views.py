@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from penstock.model.ids import operation_arn
-from penstock.model.operation import OpenOperation, OperationKind
+from penstock.model.operation import SHOWN_AS, OpenOperation
 from penstock.model.spec import ClusterSpec, ClusterState
 from penstock.store.records import ClusterRecord
 from penstock.wire.call import Output
 
 PROVISIONED = "PROVISIONED"
-
-_DURING = {OperationKind.REBOOT_NODE: ClusterState.REBOOTING_BROKER}
-"""The state that an open operation shows; UPDATING for all others."""
 
 
 def shown_state(record: ClusterRecord, operation: OpenOperation | None) -> ClusterState:
@@ -24,7 +21,7 @@ def shown_state(record: ClusterRecord, operation: OpenOperation | None) -> Clust
     if record.spec.removed:
         return ClusterState.DELETING
     if operation is not None and record.status.state is ClusterState.ACTIVE:
-        return _DURING.get(operation.kind, ClusterState.UPDATING)
+        return SHOWN_AS.get(operation.kind, ClusterState.UPDATING)
     return record.status.state
 
 

@@ -47,7 +47,9 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
+        except (click.ClickException, click.exceptions.Exit, click.Abort) as error:
+            if type(error) is click.ClickException:
+                raise Sentence(error.message) from error
             raise
         except BrokenPipeError:
             raise click.exceptions.Exit(0) from None
@@ -57,15 +59,17 @@ class Commands(click.Group):
 
 def told() -> tuple[type[Exception], ...]:
     """Errors whose text is a sentence for people."""
-    from pydantic import ValidationError
-
     from penstock.compute.base import ComputeError
+    from penstock.kafka.archives import ArchiveError
     from penstock.kafka.java import JavaError
     from penstock.kafka.maven import FetchError
+    from penstock.kafka.plugin import PluginError
+    from penstock.kafka.runtimes import NotPrepared
     from penstock.kafka.wire import KafkaError
     from penstock.store.errors import StoreError
 
-    return ComputeError, StoreError, KafkaError, JavaError, FetchError, ValidationError, OSError
+    kafka = (KafkaError, JavaError, FetchError, PluginError, ArchiveError, NotPrepared)
+    return (ComputeError, StoreError, *kafka, OSError)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

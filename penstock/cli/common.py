@@ -21,8 +21,18 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def settings(ctx: click.Context, **flags: Any) -> Settings:
-    """Settings with this command's flags on top."""
-    return load(home=ctx.obj["home"], **flags)
+    """Settings with this command's flags on top. ClickException names the setting that is wrong, and why."""
+    from pydantic import ValidationError
+
+    try:
+        return load(home=ctx.obj["home"], **flags)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise click.ClickException(
+            f"a setting is wrong ({wrong}); look at the flags, the variables PENSTOCK_… and penstock.toml in the home"
+        ) from error
+    except ValueError as error:  # what TOML and its encoding raise
+        raise click.ClickException(f"penstock.toml in the home is no TOML file: {error}; correct it") from error
 
 
 def home_lock(chosen: Settings) -> HomeLock:

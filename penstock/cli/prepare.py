@@ -17,8 +17,7 @@ def prepare(ctx: click.Context, versions: tuple[str, ...], archives: bool) -> No
     """Fetch what clusters of these versions need (default: the newest), and make their start-up archives.
 
     Example: penstock prepare 4.1.x.kraft 4.3.x.kraft"""
-    from penstock.compute.process.user import choose
-    from penstock.kafka.runtimes import Runtimes
+    from penstock.app import open_runtimes
     from penstock.kafka.versions import catalogue, newest
 
     chosen = settings(ctx)
@@ -26,14 +25,7 @@ def prepare(ctx: click.Context, versions: tuple[str, ...], archives: bool) -> No
     unknown = [version for version in wanted if version not in catalogue()]
     if unknown:
         raise click.ClickException(f"there is no version {unknown[0]}; there are {', '.join(catalogue())}")
-    user = choose(chosen.run_as)
-    runtimes = Runtimes(
-        cache=chosen.cache,
-        mirror=chosen.maven_mirror,
-        java_home=chosen.java_home,
-        node_uid=user.uid if user else None,
-        archives=chosen.archives,
-    )
+    runtimes = open_runtimes(chosen)
     for version in wanted:
         runtime = runtimes.prepare(version, _progress)
         click.echo(f"{version}: Apache Kafka {runtime.kafka.distribution.kafka} on Java {runtime.java.version} is here")

@@ -120,11 +120,12 @@ def _bind(listen: str) -> socket.socket:
     host, _, port = listen.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named, asyncio sets TCP_NODELAY on what it accepts; without, answers wait 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, int(port)))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError) as error:
         raise click.ClickException(
             f"cannot listen on {listen}: {error}; choose another with --listen (port 0 picks a free one)"
         ) from error
@@ -194,6 +195,8 @@ def down(ctx: click.Context, nodes: bool, purge: bool, yes: bool) -> None:
     if (holder := home_lock(chosen).holder()) is not None:
         _end(holder.pid)
         click.echo(f"the control plane (pid {holder.pid}) has ended")
+    else:
+        click.echo(f"no control plane serves {chosen.home}")
     if nodes or purge:
         _stop_nodes(chosen, purge=purge)
     if purge:

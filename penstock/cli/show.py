@@ -122,6 +122,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
     """In sentences: why the cluster is in its state, what it waits for, what was done last and on what evidence.
 
     Example: penstock explain orders"""
+    from penstock.api.effects import without_effect
     from penstock.control.cluster.sentences import explained
 
     with _opened(ctx) as app:
@@ -130,6 +131,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
             last = rows.events.last(record.spec.id, 5)
         view, plan, now = _decided(app, record)
         lines = explained(view, plan, now, lambda node: next(iter(reversed(app.compute.tail(node, 1))), ""))
+        lines += without_effect(record.spec)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]
         show({"cluster": record.spec.name, "sentences": lines}, as_json, lambda: "\n".join(lines))
 

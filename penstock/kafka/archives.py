@@ -19,7 +19,7 @@ from typing import Any
 from attrs import field, frozen
 
 from penstock.kafka import jvm
-from penstock.kafka.cache import exclusive, open_to_all, sync
+from penstock.kafka.cache import exclusive, open_to_all, publish, sync
 from penstock.kafka.distributions import Installed
 from penstock.kafka.java import Java
 from penstock.kafka.maven import Progress, silent
@@ -173,10 +173,7 @@ class Archives:
             "sha256": {a.file: a.sha256 for a in self.kafka.artifacts} | {self.plugin.name: _sha256(self.plugin)},
             "stat": {**stat, **_stat(bound)},
         }
-        growing = manifest.with_suffix(f".{os.getpid()}.part")
-        growing.write_text(json.dumps(content, indent=1))
-        growing.chmod(0o644)
-        growing.replace(manifest)
+        publish(manifest, json.dumps(content, indent=1).encode())
 
     def _make_base(self) -> None:
         if self.base is None or self.base.is_file():

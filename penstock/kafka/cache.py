@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 
 @contextmanager
@@ -25,6 +26,20 @@ def open_to_all(*folders: Path) -> None:
     """Let every user enter and read the folders, whatever the umask says: nodes may run as another user."""
     for folder in folders:
         folder.chmod(0o755)
+
+
+def publish(path: Path, content: bytes, mtime: int | None = None) -> None:
+    """Put the content at the path in one step, readable by all; of two writers the last one wins, whole."""
+    draft = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        draft.write_bytes(content)
+        draft.chmod(0o644)
+        if mtime is not None:
+            os.utime(draft, (mtime, mtime))
+        sync(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

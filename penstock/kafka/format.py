@@ -1,7 +1,11 @@
 """The files of a freshly formatted node, written without a JVM.
 
 Invariant: byte for byte what Kafka's own StorageTool writes, but for times and the checksums over them; golden files of
-the tool hold this for every version. Pure: the caller brings the time and all identities."""
+the tool hold this for every version. One file is ours: a broker of a dynamic quorum gets the quorum's first snapshot too.
+Without it a broker learns the voters from the log alone, and where the very first leader falls before its records are
+committed, Kafka cuts them off and does not read them again: the broker knows no controller and never registers (seen on
+4.3.1; `KRaftControlRecordStateMachine` keeps its position over a truncation). Pure: the caller brings time and identities.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +36,7 @@ class FormatLayout(StrEnum):
     BOOTSTRAP_FILE = "bootstrap-file"
     """Kafka to 4.3: in `bootstrap.checkpoint` of every node."""
     FIRST_SNAPSHOT = "first-snapshot"
-    """Kafka from 4.4 (KIP-1170): in the controllers' first snapshot, after the voters; brokers get none."""
+    """Kafka from 4.4 (KIP-1170): in the controllers' first snapshot, after the voters; brokers hold none."""
 
 
 def layout_of(kafka: str) -> FormatLayout:
@@ -63,12 +67,11 @@ def format_node(
     levels = feature_levels(features)
     if layout is FormatLayout.BOOTSTRAP_FILE:
         files[BOOTSTRAP] = _snapshot([], levels, now_ms)
-        if is_controller and voters:
-            files[FIRST_SNAPSHOT] = _snapshot(_quorum(voters), [], now_ms)
-    elif is_controller:
-        if not voters:
-            raise ValueError("a static quorum is not offered from Kafka 4.4 on; name the voters of a dynamic one")
-        files[FIRST_SNAPSHOT] = _snapshot(_quorum(voters), levels, now_ms)
+        levels = []
+    elif not voters:
+        raise ValueError("a static quorum is not offered from Kafka 4.4 on; name the voters of a dynamic one")
+    if voters:
+        files[FIRST_SNAPSHOT] = _snapshot(_quorum(voters), levels if is_controller else [], now_ms)
     return files
 
 

@@ -30,9 +30,14 @@ COMMON = (
 )
 
 
+FIRST_HEAP_MIB = 64
+"""The heap grows from here. A node that starts with all of it fills its young generation before it first collects:
+a broker of 512 MiB then holds 436 MB after its first record in place of 308, for no less CPU time (measured, 4.3.1)."""
+
+
 def flags(role: Role, heap_mib: int) -> tuple[str, ...]:
-    """Flags of a role with the given heap (MiB, as much at the start as at most), without the archive."""
-    return (f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", *TUNING[role], *COMMON)
+    """Flags of a role with the given largest heap (MiB), without the archive."""
+    return (f"-Xms{min(FIRST_HEAP_MIB, heap_mib)}m", f"-Xmx{heap_mib}m", *TUNING[role], *COMMON)
 
 
 def command(

@@ -112,7 +112,7 @@ def _fetch_all(missing: Sequence[Artifact], into: Path, repository: str, progres
             progress(f"fetch {name}", done, total)
 
     with (
-        httpx.Client(follow_redirects=True, timeout=httpx.Timeout(60, connect=20)) as session,
+        httpx.Client(follow_redirects=True, timeout=httpx.Timeout(30, connect=20)) as session,
         ThreadPoolExecutor(min(THREADS, len(missing)), thread_name_prefix="fetch") as pool,
     ):
         # Large files first: the last thread then does not end long after the others.

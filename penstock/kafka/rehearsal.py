@@ -43,7 +43,7 @@ _Admin: Any = KafkaAdminClient
 _Producer: Any = KafkaProducer
 _Consumer: Any = KafkaConsumer
 START_SECONDS = 120.0
-STOP_SECONDS = 60.0
+STOP_SECONDS = 120.0
 """A stopping node writes its archive: about 50 MB."""
 HEAP_MIB = 256
 # Asks the kernel to kill the child with its parent, makes sure that the parent still is, steps back, becomes Java.

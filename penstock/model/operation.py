@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from attrs import field, frozen
+
+from penstock.model.spec import ClusterState
 
 
 class OperationKind(StrEnum):
@@ -29,6 +32,12 @@ class OperationState(StrEnum):
     @property
     def open(self) -> bool:
         return self in (OperationState.PENDING, OperationState.UPDATE_IN_PROGRESS, OperationState.REBOOT_IN_PROGRESS)
+
+
+SHOWN_AS: Mapping[OperationKind, ClusterState] = MappingProxyType(
+    {OperationKind.REBOOT_NODE: ClusterState.REBOOTING_BROKER}
+)
+"""The state that an open operation gives to an ACTIVE cluster; where a kind is not here: UPDATING (msk.md 2.1)."""
 
 
 @frozen

@@ -1,14 +1,12 @@
-"""One world for each story; afterwards none of its processes is left."""
+"""One world for each story."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from worlds import MemoryWorld, ProcessWorld, World
+from fakes.machine import machine
+from fakes.worlds import MemoryWorld, World
 
 
 @pytest.fixture(params=["process", "memory"])
@@ -16,11 +14,5 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "memory":
         yield MemoryWorld()
         return
-    root = Path(tempfile.mkdtemp(prefix="penstock-"))  # not tmp_path: the nodes' user may not enter that one
-    root.chmod(0o711)
-    world = ProcessWorld(root)
-    try:
+    with machine() as world:
         yield world
-    finally:
-        world.close()
-        shutil.rmtree(root)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from worlds import CLUSTER, World, broker, eventually, gone, leaf, running, sees, specify
+from fakes.worlds import CLUSTER, World, broker, eventually, gone, leaf, running, sees, specify
 
 from penstock.compute.base import ComputeError, StaleFence
 from penstock.model.ids import ClusterId
@@ -129,6 +129,9 @@ def test_a_stop_that_we_asked_for_is_no_failure(world: World) -> None:
     world.compute.start(node, [], fence=1)
     world.compute.stop(node.id, How.AT_ONCE, fence=1)
     assert gone(world, node.id).short_runs == 0
+    world.compute.start(node, [], fence=1)
+    world.kill(node.id)
+    assert gone(world, node.id).short_runs == 2, "the failure before the stop and the one after it"
 
 
 def test_swapped_volumes_are_never_used_and_never_deleted(world: World) -> None:

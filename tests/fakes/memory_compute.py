@@ -5,100 +5,18 @@ The conformance suite holds it to the same stories as the process provider."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
-from attrs import define, field, frozen
+from attrs import define, field
 from cryptography import x509
+from fakes.memory_machine import Clock, Crash, Event, Misbehaviour, Place, Process, Volume, gone
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
-from penstock.model.observation import Absent, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.observation import Absent, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
-
-SHORT = timedelta(seconds=30)
-
-
-class Crash(BaseException):
-    """The control plane died right after a verb had done its work. No Exception: nobody may handle a death."""
-
-
-@define
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    now: datetime = datetime(2030, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@define
-class Misbehaviour:
-    """What goes wrong with one node."""
-
-    start_fails: int = 0
-    """So many of the next starts raise."""
-    dies_after: timedelta | None = None
-    """Each run ends by itself so long after its start, with exit status 1."""
-    ignores_stop: bool = False
-    """A graceful stop is never answered."""
-    stop_takes: timedelta = timedelta()
-    unknown: str = ""
-    """Sightings are Unknown for this reason."""
-    blocked: Blocked | None = None
-    """A stranger on its port and the like: starts raise, sightings say so."""
-
-
-@define
-class Volume:
-    """A volume and what lies in it."""
-
-    cluster: str
-    node: str
-    incarnation: str
-    content: dict[str, bytes] = field(factory=dict)
-
-
-@define
-class Process:
-    """One run of a node."""
-
-    pid: int
-    since: datetime
-    ended: datetime | None = None
-    code: int | None = None
-    requested: bool = False
-    restarted: bool = False
-    """It ended because the machine did."""
-    stopping: datetime | None = None
-    suspended: bool = False
-
-
-@define
-class Place:
-    """What is left of a node on the machine, and its runs, the newest last."""
-
-    spec: NodeSpec
-    fence: int
-    live: str
-    files: dict[str, bytes] = field(factory=dict)
-    runs: list[Process] = field(factory=list)
-    leaves: dict[str, tuple[datetime, datetime]] = field(factory=dict)
-    log: list[str] = field(factory=list)
-
-
-@frozen
-class Event:
-    """One change of the world, for assertions: verb and node."""
-
-    verb: str
-    node: NodeId
 
 
 @define
@@ -354,25 +272,7 @@ class MemoryCompute:
             return Known(odd.blocked)
         if place is None or not place.runs:
             return Known(Absent())
-        return Known(_gone(place.runs))
-
-
-def _gone(runs: Sequence[Process]) -> Gone:
-    last = runs[-1]
-    if last.restarted:
-        return Gone(None, "the machine restarted", requested=last.requested)
-    short = 0
-    for run in reversed(runs):
-        if run.ended is None or run.ended - run.since >= SHORT:
-            break
-        short += not run.requested
-    code = last.code or 0
-    status = (
-        f"exit status {code}"
-        if code >= 0
-        else {-9: "signal 9 (SIGKILL)", -15: "signal 15 (SIGTERM)"}.get(code, f"signal {-code}")
-    )
-    return Gone(last.ended, status, 0 if last.requested else short, last.requested, code in (0, 143, -15))
+        return Known(gone(place.runs))
 
 
 def fingerprint(compute: MemoryCompute) -> str:

@@ -66,7 +66,9 @@ class Bench:
     def ask_in_pieces(self, method: str, target: bytes, pieces: list[bytes]) -> Reply:
         return self.portal.call(_ask, self.gateway(), method, target, [], pieces)
 
-    def client(self, service: str, app: Any = None, key: str = "AKIDEXAMPLE", secret: str = "secret", token: Any = None) -> Any:
+    def client(
+        self, service: str, app: Any = None, key: str = "AKIDEXAMPLE", secret: str = "secret", token: Any = None
+    ) -> Any:
         """A stock botocore client; instead of a socket, its signed bytes go to the gateway."""
         app = app or self.gateway()
         client = botocore.session.Session().create_client(
@@ -130,7 +132,13 @@ def portal() -> Iterator[Any]:
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_of_the_user() -> Iterator[None]:
     monkeypatch = pytest.MonkeyPatch()
-    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KAFKA", "AWS_ENDPOINT_URL_STS", "AWS_SESSION_TOKEN"):
+    for name in (
+        "AWS_PROFILE",
+        "AWS_ENDPOINT_URL",
+        "AWS_ENDPOINT_URL_KAFKA",
+        "AWS_ENDPOINT_URL_STS",
+        "AWS_SESSION_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")

@@ -30,6 +30,8 @@ def group(**changes: Any) -> bytes:
 
 
 POST = ("POST", b"/v1/clusters")
+CONFIGURE = ("POST", b"/v1/configurations")
+REPLICATE = ("POST", b"/replication/v1/replicators")
 BAD = [
     pytest.param(*POST, create(clusterName=7), "clusterName", "must be a string", id="number for string"),
     pytest.param(*POST, create(clusterName=["a"]), "clusterName", "must be a string", id="list for string"),
@@ -77,14 +79,14 @@ BAD = [
         b'{"currentVersion": "K1", "targetBrokerEBSVolumeInfo": [{"kafkaBrokerNodeId": "1", "volumeSizeGB": "9"}]}',
         "targetBrokerEBSVolumeInfo[0].volumeSizeGB", "whole number", id="member of an item",
     ),
-    pytest.param("POST", b"/v1/configurations", b'{"name": "a", "serverProperties": "a"}', "serverProperties", "base64", id="bad base64"),
-    pytest.param("POST", b"/v1/configurations", b'{"name": "a", "serverProperties": "YQ==YQ=="}', "serverProperties", "base64", id="base64 twice"),
-    pytest.param("POST", b"/v1/configurations", '{"name": "a", "serverProperties": "é"}'.encode(), "serverProperties", "base64", id="not ASCII"),
-    pytest.param("POST", b"/v1/clusters/" + ARN + b"/channels", b'{"channelName": "-a"}', "channelName", "must match", id="pattern"),
-    pytest.param("POST", b"/v1/clusters/" + ARN + b"/channels", b'{"channelName": "a\\n"}', "channelName", "must match", id="pattern, newline"),
+    pytest.param(*CONFIGURE, b'{"name": "a", "serverProperties": "a"}', "serverProperties", "base64", id="bad base64"),
+    pytest.param(*CONFIGURE, b'{"name": "a", "serverProperties": "YQ==YQ=="}', "serverProperties", "base64", id="base64 twice"),
+    pytest.param(*CONFIGURE, '{"name": "a", "serverProperties": "é"}'.encode(), "serverProperties", "base64", id="not ASCII"),
+    pytest.param(*REPLICATE, b'{"replicatorName": "-a"}', "replicatorName", "must match", id="pattern"),
+    pytest.param(*REPLICATE, b'{"replicatorName": "a\\n"}', "replicatorName", "must match", id="pattern, newline"),
     pytest.param("GET", b"/v1/clusters?maxResults=x", b"", "maxResults", "whole number", id="query: no number"),
     pytest.param("GET", b"/v1/clusters?maxResults=1.0", b"", "maxResults", "whole number", id="query: fraction"),
-    pytest.param("GET", "/v1/clusters?maxResults=%D9%A1".encode(), b"", "maxResults", "whole number", id="query: other digits"),
+    pytest.param("GET", b"/v1/clusters?maxResults=%D9%A1", b"", "maxResults", "whole number", id="query: other digits"),
     pytest.param("GET", b"/v1/clusters?maxResults=0", b"", "maxResults", "at least 1", id="query: below the minimum"),
     pytest.param("GET", b"/v1/clusters?maxResults=", b"", "maxResults", "whole number", id="query: empty"),
     pytest.param("GET", b"/v1/clusters?maxResults=1&maxResults=2", b"", "maxResults", "2 times", id="query: twice"),
@@ -161,7 +163,9 @@ def test_an_arn_that_was_not_encoded_is_no_path(open_bench: Any) -> None:
         ("DELETE", b"/", 405, "GET, POST"),
     ],
 )
-def test_methods_and_paths_that_are_not_there(open_bench: Any, method: str, target: bytes, status: int, allow: str | None) -> None:
+def test_methods_and_paths_that_are_not_there(
+    open_bench: Any, method: str, target: bytes, status: int, allow: str | None
+) -> None:
     reply = open_bench.ask(method, target)
     assert (reply.status, reply.headers.get("allow")) == (status, allow)
     assert reply.headers["x-amzn-requestid"]
@@ -196,7 +200,9 @@ def test_whatever_comes_nothing_breaks(quiet: Any, data: st.DataObject) -> None:
     bench, app = quiet
     document = st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=4),
+        lambda inner: (
+            st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES) | st.text(), inner, max_size=4)
+        ),
         max_leaves=12,
     )
     body = data.draw(st.binary(max_size=60) | document.map(lambda value: json.dumps(value).encode()))
@@ -207,7 +213,24 @@ def test_whatever_comes_nothing_breaks(quiet: Any, data: st.DataObject) -> None:
 
 
 NAMES = [*CREATE, "clientSubnets", "instanceType", "tags", "provisioned", "name", "serverProperties"]
-PIECES = [b"v1", b"clusters", b"/", ARN, b"?", b"&", b"=", b"maxResults", b"tags", b"tagKeys", b"%", b"%f", b"..", b"+", b"Action", b"\xff"]
+PIECES = [
+    b"v1",
+    b"clusters",
+    b"/",
+    ARN,
+    b"?",
+    b"&",
+    b"=",
+    b"maxResults",
+    b"tags",
+    b"tagKeys",
+    b"%",
+    b"%f",
+    b"..",
+    b"+",
+    b"Action",
+    b"\xff",
+]
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,13 @@ from penstock.wire.model import SERVICES, Kind, Member, Operation, Place, Shape,
 
 OPERATIONS = [operation for name in SERVICES for operation in load(name).operations.values()]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
-AWKWARD = st.sampled_from(["arn:aws:kafka:eu-west-1:1:cluster/a b/ü-1", "a+b", "%2F", "a&b=c", "~._-", "?#", "\u2028", "\n", "😀"])
+AWKWARD = st.sampled_from(
+    ["arn:aws:kafka:eu-west-1:1:cluster/a b/ü-1", "a+b", "%2F", "a&b=c", "~._-", "?#", "\u2028", "\n", "😀"]
+)
 BITS = {Kind.INTEGER: 31, Kind.LONG: 63}
-MOMENTS = st.integers(0, 4_000_000_000_000).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
+MOMENTS = st.integers(0, 4_000_000_000_000).map(
+    lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
+)
 
 
 def test_the_models_hold_the_operations_that_were_promised() -> None:
@@ -64,7 +68,9 @@ def values(shape: Shape, length: st.SearchStrategy[int], present: st.SearchStrat
             return st.floats(allow_nan=False, allow_infinity=False)
 
 
-def member_values(member: Member, length: st.SearchStrategy[int], present: st.SearchStrategy[bool]) -> st.SearchStrategy[Any]:
+def member_values(
+    member: Member, length: st.SearchStrategy[int], present: st.SearchStrategy[bool]
+) -> st.SearchStrategy[Any]:
     made = values(member.shape, length, present)
     if member.place is Place.PATH and member.shape.kind is Kind.STRING:
         return made.filter(lambda text: text not in ("", ".", ".."))
@@ -145,7 +151,13 @@ def sample(shape: Shape, there: bool, number: int = 0) -> Any:
             assert shape.key is not None
             return {f"key {i}/": sample(shape.inner, there, i) for i in range(2)}
         case Kind.STRING:
-            return shape.enum[number % len(shape.enum)] if shape.enum else f"text{number}" if shape.pattern else f"te:xt/ ü+{number}"
+            return (
+                shape.enum[number % len(shape.enum)]
+                if shape.enum
+                else f"text{number}"
+                if shape.pattern
+                else f"te:xt/ ü+{number}"
+            )
         case Kind.BLOB:
             return b"\x00\xff=" * (number + 1)
         case Kind.TIMESTAMP:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from logging import getLogger
 from pathlib import Path
 from signal import Signals
 from threading import Lock
@@ -28,6 +29,8 @@ from penstock.model.node import Applies, NodeSpec
 from penstock.model.observation import Observed, Sighting
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
+
+_log = getLogger(__name__)
 
 
 class ProcessCompute:
@@ -182,10 +185,13 @@ class ProcessCompute:
         self._watcher = Watcher(self._witness, self._launcher, wake)
         self._watcher.start()
         for cluster in self.clusters():
-            for node in self._home.members(cluster):
-                place = self._home.place(node)
-                if place.record("run").exists():
-                    self._watcher.add(place)
+            try:
+                members = self._home.members(cluster)
+            except ComputeError as error:
+                _log.warning("nodes of %s are not watched: %s", cluster, error)
+                continue
+            for node in members:
+                self._watcher.add(self._home.place(node))
 
     def close(self) -> None:
         if self._watcher is not None:

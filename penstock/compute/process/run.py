@@ -216,10 +216,11 @@ class Witness:
                 break
             short_runs += not entry["requested"]
         if ended is None:
-            # No keeper saw the end. What the node wrote last is the best sign of how long it lived.
-            lived = (place.log.stat().st_mtime if place.log.exists() else 0.0) - run.started.timestamp()
-            short_runs = short_runs + 1 if lived < SHORT_SECONDS else 0
-            return Gone(None, "unknown", 0 if requested else short_runs, requested)
+            # No keeper saw the end. What the node wrote last is its last sign of life.
+            wrote = moment(place.log.stat().st_mtime) if place.log.exists() else run.started
+            last = max(run.started, wrote)
+            short_runs = short_runs + 1 if (last - run.started).total_seconds() < SHORT_SECONDS else 0
+            return Gone(last, "unknown", 0 if requested else short_runs, requested)
         return Gone(
             at=moment(ended["ended"]),
             status=status(ended["code"]),

@@ -94,6 +94,8 @@ class Volumes:
                     make_directory(path.parent, 0o750, owner)
                     content = expand_bytes(file.content, place.files, place.data)
                     write(path, content, 0o600 if file.secret else 0o640, owner, durable=True)
+            if owner is not None:
+                give(fresh / "data", owner)
             write(
                 fresh / LABEL,
                 json.dumps({"cluster": label.cluster, "node": label.node, "incarnation": label.incarnation}).encode(),

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from logging import getLogger
 from pathlib import Path
 from threading import Lock, Thread
+from typing import TypeVar
 
 from attrs import define, field, frozen
 
@@ -26,6 +27,7 @@ _EVENT = struct.Struct("iIII")
 KEEPER_PAUSE_SECONDS = 5.0
 """Between two keepers for the same run: a keeper that cannot live here must not become a loop."""
 _log = getLogger(__name__)
+T = TypeVar("T")
 
 
 class Changes:
@@ -139,14 +141,19 @@ class Watcher:
         while not self._stopping:
             pause = max(0.0, min(self._later.values()) - time.monotonic()) if self._later else None
             for fd, _ in self._epoll.poll(pause):
-                try:
-                    self._event(fd)
-                except Exception:
-                    _log.exception("an event of the watcher failed; the next period looks again")
+                self._guarded(self._event, fd)
             now = time.monotonic()
             for place in [place for place, due in self._later.items() if due <= now]:
                 del self._later[place]
-                self._replace_keeper(place)
+                self._guarded(self._replace_keeper, place)
+
+    @staticmethod
+    def _guarded(duty: Callable[[T], None], subject: T) -> None:
+        """One bad record or one failing `wake` must not end the watching of all others."""
+        try:
+            duty(subject)
+        except Exception:
+            _log.exception("the watcher failed at %r; the next period looks again", subject)
 
     def _event(self, fd: int) -> None:
         if fd == self._bell:
@@ -175,7 +182,9 @@ class Watcher:
             keeper = self.witness.keeper(place)
         except (OSError, ValueError, KeyError, TypeError):
             return  # sightings say Unknown and why; there is nothing here to wait for
-        if run is None or not self.witness.alive(run):
+        if run is None:
+            return
+        if not self.witness.alive(run):
             self.wake(place.id.cluster)  # it ended between its start and now
             return
         watched = {(subject.run.run, subject.keeper) for subject in self._subjects.values()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import frozen
 
@@ -45,20 +45,35 @@ class Done:
     remark: str = ""
 
 
-def carry_out(actions: Sequence[Reasoned], hands: Hands) -> tuple[list[Done], list[Failure]]:
-    """Every action in order. A failure skips the rest of that node and not of the others."""
-    done: list[Done] = []
-    failures: list[Failure] = []
+Outcome = Done | Failure
+Together = Callable[
+    [Callable[[Sequence[Reasoned]], list[Outcome]], Sequence[Sequence[Reasoned]]], Iterable[list[Outcome]]
+]
+"""How to run one function over several nodes' actions: `map`, or a pool's."""
+
+
+def carry_out(actions: Sequence[Reasoned], hands: Hands, together: Together = map) -> tuple[list[Done], list[Failure]]:
+    """Every action: those of one node in order, nodes beside each other. A failure skips the rest of that node alone."""
+    nodes: dict[NodeId, list[Reasoned]] = {}
     for reasoned in actions:
-        target = reasoned.action.target
-        if any(failure.target == target for failure in failures):
-            continue
+        nodes.setdefault(reasoned.action.target, []).append(reasoned)
+    groups = list(nodes.values())
+    run = together if len(groups) > 1 else map
+    outcomes = [outcome for node in run(lambda group: _in_order(group, hands), groups) for outcome in node]
+    done = [outcome for outcome in outcomes if isinstance(outcome, Done)]
+    return done, [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+
+
+def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for reasoned in actions:
         try:
-            done.append(Done(reasoned, act(reasoned.action, hands)))
+            outcomes.append(Done(reasoned, act(reasoned.action, hands)))
         except (ComputeError, KafkaError) as error:
             why = f"{reasoned.action} did not work: {error}"
-            failures.append(Failure(target, why, heals=not isinstance(reasoned.action, Lead | Renew)))
-    return done, failures
+            outcomes.append(Failure(reasoned.action.target, why, heals=not isinstance(reasoned.action, Lead | Renew)))
+            break
+    return outcomes
 
 
 def act(action: Action, hands: Hands) -> str:

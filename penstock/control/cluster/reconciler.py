@@ -11,7 +11,7 @@ from attrs import define, evolve, frozen
 
 from penstock.compute.base import Compute
 from penstock.control.cluster import sentences
-from penstock.control.cluster.act import Done, Failure, Hands, carry_out
+from penstock.control.cluster.act import Done, Failure, Hands, Together, carry_out
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.layout import Frame, lay_out
@@ -54,6 +54,8 @@ class Surroundings:
     patience: timedelta
     still_ours: Callable[[], bool]
     """Is this control plane still the one in charge? Asked right before acting."""
+    together: Together = map
+    """Runs the acts of several nodes beside each other."""
 
 
 @define
@@ -84,7 +86,7 @@ class ClusterReconciler:
         if record is None:
             return Verdict(None)
         now = around.clock()
-        spec = self._endowed(record.spec)
+        spec = self.endow(record.spec)
         status = self._resumed(record.status, cluster, now)
         view, plan = self.decide(spec, status, operation, now, woken=woken)
         if spec.paused or not around.still_ours():
@@ -153,7 +155,7 @@ class ClusterReconciler:
             return evolve(status, progress_at=None)
         return status
 
-    def _endowed(self, spec: ClusterSpec) -> ClusterSpec:
+    def endow(self, spec: ClusterSpec) -> ClusterSpec:
         """The spec with an endpoint for every node: proposed once, written down before the node's first start."""
         missing = [place for place in spec.nodes if place.endpoint is None]
         if not missing or spec.removed:
@@ -191,7 +193,7 @@ class ClusterReconciler:
             issue=lambda leaf: around.issue(view.spec, leaf),
             fence=around.fence,
         )
-        return carry_out(plan.actions, hands)
+        return carry_out(plan.actions, hands, around.together)
 
     def _commit(
         self, view: ClusterView, plan: Plan, done: Sequence[Done], failures: Sequence[Failure], now: datetime

@@ -86,7 +86,7 @@ def explained(view: ClusterView, plan: Plan, now: datetime, last_line: Callable[
     lines += [f"Note: {note}." for note in plan.notes]
     if not plan.actions and not plan.waits:
         lines.append(_idle(view))
-    return lines + without_effect(view)
+    return lines
 
 
 def _idle(view: ClusterView) -> str:
@@ -94,20 +94,3 @@ def _idle(view: ClusterView) -> str:
     if view.depth >= 2 and (absent := missing(view)):
         return f"It waits for {', '.join(map(str, absent))}: started, and not serving yet."
     return "There is nothing to do."
-
-
-def without_effect(view: ClusterView) -> list[str]:
-    """What the user asked for and has no effect yet."""
-    api = view.spec.api
-    lines = ["Volumes are not encrypted yet: the key in EncryptionAtRest has no effect."]
-    if api.get("EnhancedMonitoring", "DEFAULT") != "DEFAULT":
-        lines.append(f"EnhancedMonitoring {api['EnhancedMonitoring']} is kept and has no effect yet.")
-    prometheus = (api.get("OpenMonitoring") or {}).get("Prometheus") or {}
-    if any((prometheus.get(name) or {}).get("EnabledInBroker") for name in ("JmxExporter", "NodeExporter")):
-        lines.append("OpenMonitoring is kept and has no effect yet.")
-    logs = (api.get("LoggingInfo") or {}).get("BrokerLogs") or {}
-    if any((sink or {}).get("Enabled") for sink in logs.values()):
-        lines.append("LoggingInfo is kept and has no effect yet: broker logs stay with `penstock logs`.")
-    if (api.get("EncryptionInfo") or {}).get("EncryptionInTransit", {}).get("InCluster") is False:
-        lines.append("InCluster encryption was declined, but traffic between brokers is always encrypted here.")
-    return lines

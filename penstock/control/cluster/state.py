@@ -8,12 +8,9 @@ from attrs import evolve
 
 from penstock.control.cluster.health import below_full, missing
 from penstock.model.observation import Absent, Blocked, ClusterView, Known
-from penstock.model.operation import OperationKind
+from penstock.model.operation import SHOWN_AS
 from penstock.model.plan import Plan
 from penstock.model.spec import ClusterState, ClusterStatus
-
-DURING = {OperationKind.REBOOT_NODE: ClusterState.REBOOTING_BROKER}
-"""What an open operation makes of an ACTIVE cluster; others make it UPDATING."""
 
 
 def whole(view: ClusterView) -> bool:
@@ -50,7 +47,7 @@ def _state(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
         return _creating(view, plan, now, patience)
     trouble = _trouble(view, plan)
     if view.operation is not None:
-        state = DURING.get(view.operation.kind, ClusterState.UPDATING)
+        state = SHOWN_AS.get(view.operation.kind, ClusterState.UPDATING)
         return state, None, None, "", None
     if trouble is not None:
         return ClusterState.HEALING, "HEALING", trouble, "", None
@@ -65,6 +62,9 @@ def _creating(view: ClusterView, plan: Plan, now: datetime, patience: timedelta)
         return ClusterState.ACTIVE, None, None, "", None
     mark = _reached(view, before.progress)
     at = before.progress_at if mark == before.progress and before.progress_at else now
+    if not view.layout and plan.stuck is None:
+        # Kafka itself is being fetched; whoever fetches says when that is hopeless.
+        return ClusterState.CREATING, None, None, mark, None
     if plan.stuck is not None and now - at >= min(patience, timedelta(seconds=10)):
         return ClusterState.FAILED, "CREATE_FAILED", plan.stuck, mark, at
     if now - at >= patience:

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from penstock.kafka import distributions, lockfile, maven, versions
-from penstock.kafka.cache import exclusive, open_to_all
+from penstock.kafka.cache import open_to_all, publish
 from penstock.kafka.java import Java
 from penstock.kafka.maven import Progress, silent
 
@@ -53,11 +53,7 @@ def ensure(java: Java, cache: Path, mirror: str | None = None, progress: Progres
     oldest = next(iter(versions.catalogue()))
     libraries = distributions.install(oldest, cache, mirror, progress).jars
     content = build(java, SOURCES, libraries, compiler(cache, mirror, progress))
-    with exclusive(SHIPPED):
-        growing = SHIPPED.with_suffix(f".{os.getpid()}{maven.PARTIAL}")
-        growing.write_bytes(content)
-        growing.chmod(0o644)
-        growing.replace(SHIPPED)
+    publish(SHIPPED, content)
     progress("compile the broker plugin", 1, 1)
     return SHIPPED
 
@@ -69,11 +65,7 @@ def place(jar: Path, cache: Path) -> Path:
     if not target.is_file() or target.read_bytes() != content or int(target.stat().st_mtime) != maven.MTIME:
         target.parent.mkdir(parents=True, exist_ok=True)
         open_to_all(target.parent.parent, target.parent)
-        growing = target.with_suffix(f".{os.getpid()}{maven.PARTIAL}")
-        growing.write_bytes(content)
-        growing.chmod(0o644)
-        os.utime(growing, (maven.MTIME, maven.MTIME))
-        growing.replace(target)
+        publish(target, content, maven.MTIME)
     return target
 
 

@@ -24,7 +24,7 @@ def pause(short_runs: int) -> timedelta:
     """How long a node rests that ended soon after its start so many times in a row: 0, 0, 2, 4, 8 … 60 s."""
     if short_runs < 2:
         return timedelta()
-    return min(timedelta(seconds=2 ** (short_runs - 1)), LONGEST_PAUSE)
+    return min(timedelta(seconds=2 ** min(short_runs - 1, 6)), LONGEST_PAUSE)
 
 
 def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
@@ -33,8 +33,9 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
     dead = [(node, sighting) for node, sighting in gone if isinstance(sighting, Gone)]
     for node, sighting in dead:
         # Where nobody saw the end there is nothing to count a pause from.
-        due = sighting.at + pause(sighting.short_runs) if sighting.at else now
-        if due > now and not sighting.requested:
+        rest = pause(sighting.short_runs)
+        due = sighting.at + rest if sighting.at else now
+        if rest and due > now and not sighting.requested:
             draft.wait(
                 on=str(node.id),
                 because=f"it ended soon after its start {sighting.short_runs} times in a row ({sighting.status})",

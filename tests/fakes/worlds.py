@@ -118,6 +118,7 @@ class ProcessWorld:
 
     def suspend(self, node: NodeId) -> None:
         os.kill(running(self, node).pid, signal.SIGSTOP)
+        eventually(lambda: running(self, node).suspended)  # the kernel stops a process a moment later
 
     def file(self, node: NodeId, name: str) -> bytes:
         return Path(self.compute.path(node, name)).read_bytes()

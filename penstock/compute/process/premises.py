@@ -1,0 +1,60 @@
+"""What nodes would find on this machine in the way of addresses and ports. Looked at; nothing is made or claimed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from attrs import frozen
+
+from penstock.compute.process.addresses import NETWORKS, SHARED_PORTS, Addresses, holder
+from penstock.compute.process.run import taken
+
+
+@frozen
+class Premises:
+    """One look at the machine, for one home."""
+
+    own_addresses: bool
+    """Does the system have loopback aliases?"""
+    noted: str | None
+    """First two numbers of the /16 that the home has written down; None before its first create."""
+    ours: bool
+    """Does the machine's registry still say that this network is the home's?"""
+    claimed: int
+    """How many of the `networks` are claimed by homes of this machine, abandoned ones included."""
+    networks: int
+    strangers: Mapping[int, str]
+    """Asked port -> who listens on it on every address, which keeps all nodes from it."""
+    shared_ports: range
+    """The ports that nodes get where they share one address."""
+
+
+def look(home: Path, registry: Path, ports: Iterable[int]) -> Premises:
+    """The premises of a home that need not exist."""
+    addresses = Addresses(home, registry)
+    noted = _object(home / "network.json")
+    network = str(noted["network"]) if noted.get("network") in NETWORKS else None
+    claim = _object(registry / network) if network else {}
+    # Nobody is ever given this address, so whoever holds a port of it holds it on the wildcard address.
+    probe = f"{network or NETWORKS[0]}.255.254"
+    own = addresses.own()
+    return Premises(
+        own_addresses=own,
+        noted=network,
+        ours=(claim.get("home"), claim.get("token")) == (str(home), noted.get("claim")),
+        claimed=sum((registry / each).exists() for each in NETWORKS),
+        networks=len(NETWORKS),
+        strangers={port: holder(port) for port in ports if own and taken(probe, port)},
+        shared_ports=SHARED_PORTS,
+    )
+
+
+def _object(path: Path) -> Mapping[str, object]:
+    """A JSON object, or an empty one where there is none that can be read."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,69 @@
+"""Real control planes over real Kafka: a cache that has every version, homes that leave nothing behind, planes that may be killed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from oracle.plane import Cluster, Home, Plane, new_home
+
+VERSIONS = ("4.3.x.kraft", "4.1.x.kraft")
+
+
+@pytest.fixture(scope="session")
+def registry() -> Iterator[Path]:
+    """Where the homes of this test run claim their networks: one for all, so that they do not meet."""
+    folder = Path(mkdtemp(prefix="penstock-networks-", dir="/tmp"))
+    folder.chmod(0o1777)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def cache(registry: Path) -> None:
+    """Java, Kafka and start-up archives of every version, in PENSTOCK_CACHE or the default cache."""
+    anywhere = Home(Path("/tmp"), registry)
+    anywhere.run("prepare", *VERSIONS, timeout=900)
+
+
+@pytest.fixture
+def homes(cache: None, registry: Path) -> Iterator[Callable[..., Home]]:
+    """Makes homes for one test; settings by name, `within` for a directory of one's own."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(new_home(registry, **settings))
+
+
+@pytest.fixture
+def home(homes: Callable[..., Home]) -> Home:
+    return homes()
+
+
+@pytest.fixture
+def plane(home: Home) -> Plane:
+    """A control plane on a home of its own."""
+    return Plane(home).up()
+
+
+@pytest.fixture(scope="session")
+def standing(cache: None, registry: Path) -> Iterator[Plane]:
+    """A control plane that all tests share which leave it as they found it."""
+    with new_home(registry) as home:
+        yield Plane(home).up()
+
+
+@pytest.fixture(scope="session")
+def shared(standing: Plane) -> Cluster:
+    """A cluster with both client listeners that all tests share which heal it."""
+    return standing.create("orders", client_broker="TLS_PLAINTEXT")
+
+
+@pytest.fixture
+def orders(shared: Cluster) -> Iterator[Cluster]:
+    """The shared cluster: ACTIVE before the test, and ACTIVE again after it."""
+    shared.active()
+    yield shared
+    shared.active()

@@ -1,0 +1,99 @@
+"""Acting: each action is exactly one outside call, and a failure holds up its own node alone."""
+
+from attrs import define, field
+from inline_snapshot import snapshot
+
+from penstock.compute.base import ComputeError
+from penstock.control.cluster.act import Hands, carry_out
+from penstock.kafka.wire import KafkaError
+from penstock.model.plan import How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
+from tests.fakes.views import broker, three_brokers
+
+
+@define
+class Recorder:
+    """A provider and a Kafka that note what is asked; what is named in `broken` raises."""
+
+    broken: set = field(factory=set)
+    calls: list = field(factory=list)
+
+    def _note(self, *call):
+        self.calls.append(call)
+        if call[:2] in self.broken:
+            raise (KafkaError if call[0] in ("unregister", "elect", "set") else ComputeError)("it is broken")
+
+    def start(self, node, leaves, fence):
+        self._note("start", node.id.name, [leaf.path for leaf in leaves], fence)
+
+    def write(self, node, leaves, fence):
+        self._note("write", node.id.name, [leaf.path for leaf in leaves], fence)
+
+    def stop(self, node, how, fence):
+        self._note("stop", node.name, how, fence)
+
+    def remove(self, node, fence):
+        self._note("remove", node.name, fence)
+        return "/quarantine/7"
+
+    def path(self, node, name):
+        return f"/nodes/{node.name}/{name}"
+
+    def unregister(self, broker, via):
+        self._note("unregister", broker, via)
+
+    def elect_preferred(self, via=None):
+        self._note("elect", via)
+        return {}
+
+    def set_config(self, number, values):
+        self._note("set", number, dict(values))
+
+
+def carried_out(recorder, *actions):
+    hands = Hands(recorder, lambda: recorder, lambda leaf: b"pem", 7)
+    return carry_out([Reasoned(action, "because") for action in actions], hands)
+
+
+def node(number=1):
+    return three_brokers().view.node(broker(number))
+
+
+def test_what_each_action_calls():
+    recorder = Recorder()
+    done, failures = carried_out(
+        recorder,
+        Start(node()),
+        Stop(broker(1), How.GRACEFUL),
+        Unregister(broker(1), (broker(2), broker(3))),
+        Renew(node(), ("client.pem",)),
+        Lead(broker(2)),
+        Remove(broker(3)),
+    )
+    assert recorder.calls == snapshot(
+        [
+            ("start", "broker-1", ["inner.pem", "client.pem"], 7),
+            ("stop", "broker-1", How.GRACEFUL, 7),
+            ("unregister", 1, [2, 3]),
+            ("write", "broker-1", ["client.pem"], 7),
+            ("set", 1, {"listener.name.client_secure.ssl.keystore.location": "/nodes/broker-1/client.pem"}),
+            ("elect", 2),
+            ("remove", "broker-3", 7),
+        ]
+    )
+    assert not failures
+    assert [d.remark for d in done if d.remark] == ["its volume is quarantined at /quarantine/7"]
+
+
+def test_a_broker_whose_unregistration_was_not_answered_is_not_started_in_that_pass():
+    """The answer is awaited: a late one would hit the successor."""
+    recorder = Recorder({("unregister", 1)})
+    done, failures = carried_out(recorder, Unregister(broker(1), (broker(2),)), Start(node(1)), Start(node(2)))
+    assert [call[:2] for call in recorder.calls] == [("unregister", 1), ("start", "broker-2")]
+    assert [str(d.reasoned.action) for d in done] == ["start broker 2"]
+    assert [failure.why for failure in failures] == snapshot(["unregister broker 1 did not work: it is broken"])
+
+
+def test_a_start_that_fails_is_a_repair_under_way_and_a_failed_election_is_not():
+    recorder = Recorder({("start", "broker-1"), ("elect", 2)})
+    _, failures = carried_out(recorder, Start(node(1)), Lead(broker(2)))
+    assert [(str(failure.target), failure.heals) for failure in failures] == [("broker 1", True), ("broker 2", False)]

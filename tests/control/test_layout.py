@@ -1,0 +1,163 @@
+"""What is wanted becomes complete nodes; and what is only rendered otherwise restarts nobody."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from penstock.control.cluster.layout import dns_name, lay_out
+from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
+from penstock.model.ids import Role
+from penstock.model.node import Applies, Issuer, digest
+from penstock.model.spec import ClientBroker, Endpoint
+from tests.fakes.views import PlainJava, broker, desired, frame
+
+GOLDEN = Path(__file__).parent / "golden" / "layout.json"
+
+
+def rendered(spec):
+    """A layout in a form that people can compare; files as text where they are text."""
+    return {
+        node.id.name: {
+            "command": list(node.command),
+            "environment": dict(node.environment),
+            "zone": node.zone,
+            "address": node.address,
+            "ports": dict(node.ports),
+            "incarnation": node.incarnation,
+            "revision": node.revision,
+            "memory_mib": node.resources.memory_mib,
+            "files": {
+                f"{file.path} ({file.applies})": file.content.decode().splitlines()
+                if file.applies is not Applies.FORMAT or file.path == "meta.properties"
+                else digest(file.content.hex())
+                for file in node.files
+            },
+            "leaves": [
+                f"{leaf.path}: {leaf.common_name} {', '.join((*leaf.names, *leaf.addresses))}; "
+                f"{leaf.issuer}, {leaf.days} days, {leaf.applies}"
+                for leaf in node.leaves
+            ],
+        }
+        for node in lay_out(spec, frame())
+    }
+
+
+def revisions(spec, **changes):
+    return {node.id.name: node.revision for node in lay_out(spec, frame(**changes))}
+
+
+def test_todays_rendering():
+    """A difference is what an upgrade of Penstock would leave pending on every running cluster. Where it is meant, make
+    the file anew: PENSTOCK_GOLDEN=1 pytest tests/control/test_layout.py."""
+    now = json.dumps(rendered(desired()), indent=1, sort_keys=True) + "\n"
+    if os.environ.get("PENSTOCK_GOLDEN"):
+        GOLDEN.parent.mkdir(exist_ok=True)
+        GOLDEN.write_text(now)
+    assert now == GOLDEN.read_text()
+
+
+def test_the_same_spec_gives_the_same_nodes():
+    assert lay_out(desired(), frame()) == lay_out(desired(), frame())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"client_leaf_days": 30},
+        {"java": PlainJava("-XX:+UseZGC")},
+        {"authorizer": "penstock.NewerAuthorizer"},
+        {"broker_heap_mib": 4096, "controller_heap_mib": 1024},
+        {"cores": 64},
+        {"inner_ca": b"another authority"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_only_penstock_renders_otherwise_changes_no_revision(change):
+    assert revisions(desired(), **change) == revisions(desired())
+
+
+def test_but_it_shows_as_pending_maintenance():
+    before, after = lay_out(desired(), frame())[0], lay_out(desired(), frame(java=PlainJava("-XX:+UseZGC")))[0]
+    assert after.start != before.start
+    assert after.live == before.live
+
+
+def test_a_fresh_leaf_is_no_change_at_all():
+    before, after = lay_out(desired(), frame())[0], lay_out(desired(), frame(client_leaf_days=30))[0]
+    assert (after.start, after.live, after.revision) == (before.start, before.live, before.revision)
+
+
+def changed(before, after):
+    old, new = revisions(before), revisions(after)
+    return {name for name in new if new[name] != old.get(name)}
+
+
+ALL = {"broker-1", "broker-2", "broker-3", "controller-10001", "controller-10002", "controller-10003"}
+BROKERS = {name for name in ALL if name.startswith("broker")}
+
+
+def test_a_reboot_changes_the_revision_of_that_broker_alone():
+    spec = desired()
+    place = spec.place(broker(2))
+    assert changed(spec, spec.with_place(evolve(place, restarts=1))) == {"broker-2"}
+
+
+def test_another_version_changes_every_node():
+    assert changed(desired(), desired(kafka_version="4.1.x.kraft")) == ALL
+
+
+def test_other_client_listeners_change_the_brokers():
+    assert changed(desired(), desired(client_broker=ClientBroker.TLS)) >= BROKERS
+
+
+def test_another_instance_type_changes_the_brokers_alone():
+    assert changed(desired(), desired(instance_type="kafka.m7g.xlarge")) == BROKERS
+
+
+def test_another_address_changes_the_node_that_has_it():
+    spec = desired()
+    place = spec.place(broker(3))
+    moved = spec.with_place(evolve(place, endpoint=Endpoint("127.64.9.9", place.endpoint.ports)))
+    assert changed(spec, moved) == {"broker-3"}
+
+
+@pytest.mark.parametrize(
+    "facts", [{"tags": {"team": "blue"}}, {"volume_gib": 200}, {"api": {"EnhancedMonitoring": "PER_BROKER"}}]
+)
+def test_facts_that_no_process_reads_restart_nobody(facts):
+    assert changed(desired(), desired(**facts)) == set()
+
+
+def test_a_cluster_is_laid_out_whole_or_not_at_all():
+    spec = desired()
+    assert lay_out(desired(placed=False), frame()) == ()
+    assert lay_out(spec.with_place(evolve(spec.place(broker(1)), endpoint=None)), frame()) == ()
+    assert lay_out(desired(removed=True), frame()) == ()
+
+
+def test_inner_certificates_come_from_the_clusters_own_authority_and_clients_from_the_home():
+    for node in lay_out(desired(), frame()):
+        leaves = {leaf.path: leaf for leaf in node.leaves}
+        assert leaves[INNER_LEAF].issuer is Issuer.CLUSTER
+        assert leaves[INNER_LEAF].applies is Applies.START
+        assert node.address in leaves[INNER_LEAF].addresses
+        if node.id.role is Role.BROKER:
+            assert leaves[CLIENT_LEAF].issuer is Issuer.HOME
+            assert leaves[CLIENT_LEAF].applies is Applies.LIVE
+        else:
+            assert CLIENT_LEAF not in leaves
+
+
+def test_without_tls_clients_there_is_no_client_certificate():
+    for node in lay_out(desired(client_broker=ClientBroker.PLAINTEXT), frame()):
+        assert [leaf.path for leaf in node.leaves] == [INNER_LEAF]
+
+
+def test_names_have_the_shape_of_msk():
+    spec = desired(name="Orders-EU-1")
+    name = dns_name(spec, spec.place(broker(2)))
+    assert name.startswith("b-2.orderseu1.")
+    assert name.endswith(".c1.kafka.us-east-1.amazonaws.com")

@@ -1,0 +1,188 @@
+"""The loop: one pass at a time on a resource, no wake-up lost, and no error that ends it."""
+
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from penstock.control import loop as loops
+from penstock.control.loop import Loop
+from penstock.control.reconciler import Verdict
+
+PATIENCE = 10.0
+
+
+class Passes:
+    """A reconciler that records its passes and does what the test says."""
+
+    def __init__(self, what=lambda resource, count: Verdict(3600.0)):
+        self._what = what
+        self._changed = threading.Condition()
+        self.begun: list[tuple[str, bool]] = []
+        self.forgotten: list[str] = []
+        self.at_once: dict[str, int] = {}
+        self.most_at_once: dict[str, int] = {}
+
+    def reconcile(self, resource, *, woken):
+        with self._changed:
+            self.begun.append((resource, woken))
+            count = sum(name == resource for name, _ in self.begun)
+            self.at_once[resource] = self.at_once.get(resource, 0) + 1
+            self.most_at_once[resource] = max(self.most_at_once.get(resource, 0), self.at_once[resource])
+            self._changed.notify_all()
+        try:
+            return self._what(resource, count)
+        finally:
+            with self._changed:
+                self.at_once[resource] -= 1
+                self._changed.notify_all()
+
+    def forget(self, resource):
+        with self._changed:
+            self.forgotten.append(resource)
+            self._changed.notify_all()
+
+    def until(self, true):
+        with self._changed:
+            assert self._changed.wait_for(true, PATIENCE), (self.begun, self.forgotten)
+
+    def count(self, resource):
+        return sum(name == resource for name, _ in self.begun)
+
+
+@contextmanager
+def running(passes, *resources, workers=3, **options):
+    loop = Loop(passes, workers=workers, **options)
+    loop.start(resources)
+    try:
+        yield loop
+    finally:
+        loop.stop()
+
+
+def test_it_begins_with_a_look_at_everything():
+    passes = Passes()
+    with running(passes, "a", "b") as loop:
+        passes.until(lambda: len(passes.begun) == 2)
+        assert loop.size() == 2
+    assert sorted(passes.begun) == [("a", True), ("b", True)]
+
+
+def test_the_next_pass_comes_when_the_last_one_said_and_is_not_called_woken():
+    passes = Passes(lambda resource, count: Verdict(0.01 if count < 4 else 3600.0))
+    with running(passes, "a"):
+        passes.until(lambda: passes.count("a") == 4)
+    assert passes.begun == [("a", True), ("a", False), ("a", False), ("a", False)]
+
+
+def test_never_two_passes_on_one_resource_at_once_however_often_it_is_woken():
+    passes = Passes(lambda resource, count: time.sleep(0.002) or Verdict(0.0 if count < 40 else 3600.0))
+    with running(passes, "a", "b", workers=6) as loop:
+        wakers = [threading.Thread(target=lambda: [loop.wake(name) for name in "ab" * 50]) for _ in range(4)]
+        for thread in wakers:
+            thread.start()
+        passes.until(lambda: passes.count("a") >= 40 and passes.count("b") >= 40)
+        for thread in wakers:
+            thread.join()
+    assert passes.most_at_once == {"a": 1, "b": 1}
+
+
+def test_a_wake_up_during_a_pass_leads_to_another_pass():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def held(resource, count):
+        if count == 1:
+            inside.set()
+            assert go_on.wait(PATIENCE)
+        return Verdict(3600.0)
+
+    passes = Passes(held)
+    with running(passes, "a") as loop:
+        assert inside.wait(PATIENCE)
+        loop.wake("a")
+        loop.wake("a")
+        go_on.set()
+        passes.until(lambda: passes.count("a") == 2 and passes.at_once["a"] == 0)
+    assert passes.begun == [("a", True), ("a", True)]
+
+
+def test_a_wake_up_cuts_a_long_sleep_short():
+    passes = Passes()
+    with running(passes, "a") as loop:
+        passes.until(lambda: passes.count("a") == 1 and passes.at_once["a"] == 0)
+        loop.wake("a")
+        passes.until(lambda: passes.count("a") == 2)
+
+
+def test_a_frozen_resource_holds_up_nobody_else():
+    go_on = threading.Event()
+    passes = Passes(lambda resource, count: Verdict(3600.0) if resource == "quick" or go_on.wait(PATIENCE) else None)
+    with running(passes, "slow", workers=2) as loop:
+        passes.until(lambda: passes.count("slow") == 1)
+        for done in range(1, 4):
+            loop.wake("quick")
+            passes.until(lambda done=done: passes.count("quick") == done and passes.at_once["quick"] == 0)
+        go_on.set()
+
+
+def test_a_pass_that_raises_is_tried_again_and_takes_nobody_along(monkeypatch):
+    monkeypatch.setattr(loops, "AFTER_AN_ERROR", 0.01)
+
+    def broken(resource, count):
+        if resource == "broken" and count < 3:
+            raise RuntimeError("boom")
+        return Verdict(3600.0)
+
+    passes = Passes(broken)
+    with running(passes, "broken", workers=1) as loop:
+        passes.until(lambda: passes.count("broken") == 3)
+        loop.wake("other")
+        passes.until(lambda: passes.count("other") == 1)
+
+
+def test_a_resource_that_is_gone_is_forgotten_and_can_come_again():
+    passes = Passes(lambda resource, count: Verdict(None if count == 1 else 3600.0))
+    with running(passes, "a") as loop:
+        passes.until(lambda: passes.forgotten == ["a"])
+        passes.until(lambda: loop.size() == 0)
+        loop.wake("a")
+        passes.until(lambda: passes.count("a") == 2)
+
+
+def test_a_resource_that_was_woken_while_it_went_is_looked_at_once_more():
+    inside, go_on = threading.Event(), threading.Event()
+
+    def going(resource, count):
+        if count == 1:
+            inside.set()
+            assert go_on.wait(PATIENCE)
+        return Verdict(None)
+
+    passes = Passes(going)
+    with running(passes, "a") as loop:
+        assert inside.wait(PATIENCE)
+        loop.wake("a")
+        go_on.set()
+        passes.until(lambda: passes.forgotten == ["a"])
+        assert passes.count("a") == 2
+
+
+def test_stopping_waits_for_the_pass_under_way_and_leaves_no_thread():
+    before = threading.active_count()
+    finished = []
+    passes = Passes(lambda resource, count: time.sleep(0.1) or finished.append(resource) or Verdict(0.0))
+    with running(passes, "a", workers=2):
+        passes.until(lambda: passes.count("a") >= 1)
+    assert len(finished) == len(passes.begun)
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_each_pass_is_timed(workers):
+    taken = []
+    passes = Passes()
+    with running(passes, "a", "b", workers=workers, observe=taken.append):
+        passes.until(lambda: len(passes.begun) == 2)
+    assert len(taken) == 2
+    assert all(seconds >= 0 for seconds in taken)

@@ -1,0 +1,211 @@
+"""A look at the world: what is asked of whom, and since when a node is idle or silent."""
+
+from datetime import timedelta
+
+import pytest
+from attrs import define, evolve, field
+
+from penstock.control.cluster.observe import Observer
+from penstock.kafka.wire import KafkaError
+from penstock.model.observation import Absent, Known, Unknown
+from tests.fakes.views import NOW, broker, controller, three_brokers
+
+
+@define
+class Scene:
+    """A provider and a Kafka that say what the view says, and note what they are asked."""
+
+    view: object
+    deaf: set = field(factory=set)
+    asked: list = field(factory=list)
+    unreachable: bool = False
+    closed: int = 0
+
+    def sightings(self, cluster):
+        return self.view.sightings
+
+    def quorum(self):
+        return self._told("quorum", self.view.quorum)
+
+    def brokers(self):
+        return self._told("brokers", self.view.brokers)
+
+    def partitions(self):
+        return self._told("partitions", self.view.partitions)
+
+    def ping(self, number):
+        self.asked.append(number)
+        return number not in self.deaf
+
+    def close(self):
+        self.closed += 1
+
+    def _told(self, what, observed):
+        self.asked.append(what)
+        if self.unreachable:
+            raise KafkaError("nobody answered")
+        return observed.value
+
+
+@define
+class Watch:
+    """An observer over a scene, looking every half second."""
+
+    scene: Scene
+    now: object = NOW
+    observer: Observer = field(init=False)
+
+    def __attrs_post_init__(self):
+        self.observer = Observer(self.scene, lambda spec, layout: self.scene)
+
+    def look(self, depth=2, after=0.5):
+        self.now += timedelta(seconds=after)
+        self.scene.asked.clear()
+        view = self.scene.view
+        return self.observer.look(view.spec, view.status, view.layout, None, depth, self.now)
+
+    def set(self, seen):
+        self.scene.view = seen.view
+
+
+@pytest.fixture
+def watch():
+    return Watch(Scene(three_brokers().view))
+
+
+def worked(seen, watch, cpu):
+    """Every process used so much CPU time."""
+    for node in seen.view.layout:
+        if seen.view.running(node.id):
+            seen = seen.with_run(node.id, cpu_seconds=cpu)
+    watch.set(seen)
+
+
+def test_a_look_at_nodes_asks_nobody(watch):
+    view = watch.look(depth=1)
+    assert watch.scene.asked == []
+    assert isinstance(view.quorum, Unknown)
+
+
+def test_partitions_are_asked_for_by_deep_looks_alone(watch):
+    watch.look(depth=2)
+    assert "partitions" not in watch.scene.asked
+    watch.look(depth=3)
+    assert "partitions" in watch.scene.asked
+
+
+def test_the_word_of_the_cluster_counts_once_a_run_has_answered_itself(watch):
+    watch.look()
+    assert {1, 2, 3, 10_001, 10_002, 10_003} <= set(watch.scene.asked)
+    watch.look()
+    assert watch.scene.asked == ["quorum", "brokers"]
+
+
+def test_a_new_run_is_asked_itself_even_where_the_controllers_still_count_on_the_old_one(watch):
+    watch.look()
+    watch.set(three_brokers().with_run(broker(2), pid=9999))
+    watch.scene.deaf = {2}
+    view = watch.look()
+    assert 2 in watch.scene.asked
+    assert view.answers[broker(2)] == Known(False)
+    assert view.silent_since == {}
+
+
+def test_a_fenced_broker_is_asked_itself(watch):
+    watch.look()
+    watch.set(three_brokers().fenced(3))
+    watch.look()
+    assert watch.scene.asked == ["quorum", "brokers", 3]
+
+
+def test_nodes_that_do_not_run_or_are_suspended_are_not_asked(watch):
+    watch.set(three_brokers().killed(broker(1)).with_run(broker(2), suspended=True))
+    view = watch.look()
+    assert not {1, 2} & set(watch.scene.asked)
+    assert isinstance(view.answers[broker(1)], Unknown)
+    assert view.answers[broker(2)] == Known(False)
+
+
+def test_without_a_running_node_nothing_is_asked(watch):
+    seen = three_brokers()
+    for node in seen.view.layout:
+        seen = seen.with_sighting(node.id, Absent())
+    watch.set(seen)
+    view = watch.look(depth=3)
+    assert watch.scene.asked == []
+    assert isinstance(view.partitions, Unknown)
+
+
+def test_an_answer_that_does_not_come_is_unknown_and_says_why(watch):
+    watch.scene.unreachable = True
+    view = watch.look(depth=3)
+    assert view.quorum == view.brokers == view.partitions == Unknown("nobody answered")
+    assert view.answers[broker(1)] == Known(True), "each was asked itself"
+
+
+def test_a_node_that_the_provider_does_not_mention_was_never_started(watch):
+    view = watch.scene.view
+    watch.scene.view = evolve(view, sightings={k: v for k, v in view.sightings.items() if k != broker(3)})
+    assert watch.look(depth=1).sighting(broker(3)) == Known(Absent())
+
+
+def test_a_labelled_node_that_the_cluster_does_not_know_is_a_stray(watch):
+    view = watch.scene.view
+    watch.scene.view = evolve(view, sightings={**view.sightings, broker(9): Known(Absent())})
+    assert watch.look(depth=1).strays == (broker(9),)
+
+
+def test_silence_and_idleness_are_dated_from_the_last_sign_of_life(watch):
+    watch.look()
+    worked(three_brokers(), watch, 11.0)
+    watch.look()
+    last = watch.now
+    watch.scene.deaf = {2}
+    worked(three_brokers().fenced(2), watch, 11.0)
+    first = watch.look()
+    assert first.silent_since == {broker(2): watch.now}
+    assert first.idle_since == {broker(2): last}
+    assert watch.look().silent_since == {broker(2): last + timedelta(seconds=0.5)}
+
+
+def test_a_silent_node_that_works_is_not_idle(watch):
+    watch.look()
+    watch.scene.deaf = {2}
+    for second in range(5):
+        worked(three_brokers().fenced(2), watch, 20.0 + second)
+        view = watch.look(after=1.0)
+    assert view.idle_since == {}
+    assert broker(2) in view.silent_since
+
+
+def test_a_node_that_never_served_in_this_run_is_not_called_silent(watch):
+    watch.scene.deaf = {2}
+    watch.set(three_brokers().fenced(2))
+    assert watch.look().silent_since == {}
+
+
+def test_after_the_machine_slept_nothing_is_concluded_from_before(watch):
+    watch.look()
+    watch.scene.deaf = {2}
+    watch.set(three_brokers().fenced(2))
+    watch.look()
+    view = watch.look(after=3600)
+    assert view.silent_since == {broker(2): watch.now}
+    assert view.idle_since == {}
+
+
+def test_one_connection_is_kept_and_a_new_one_made_when_the_nodes_change(watch):
+    watch.look()
+    watch.look()
+    assert watch.scene.closed == 0
+    view = watch.scene.view
+    watch.scene.view = evolve(view, layout=view.layout[:-1])
+    watch.look()
+    assert watch.scene.closed == 1
+
+
+def test_a_voter_that_keeps_up_is_believed_and_a_late_one_asked(watch):
+    watch.look()
+    watch.set(three_brokers().behind(controller(2)))
+    watch.look()
+    assert watch.scene.asked == ["quorum", "brokers", 10_002]

@@ -1,0 +1,248 @@
+"""Kafka behind `control.cluster.admin.Admin`, as far as the loop can tell: what kafka.md 3.2 and 3.3 say, on simulated time.
+
+A broker that starts while its old session lives is refused until that ends; a broker whose registration was taken away
+while it ran never comes back by itself; a new leader of the quorum gives every session three seconds more; a controlled
+shutdown needs a leader, and without one never ends; ISRs shrink at the end of a session and grow some time after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from attrs import define, field
+
+from penstock.kafka.wire import AnswerLost, KafkaUnreachable
+from penstock.model.ids import ClusterId, NodeId, Role
+from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
+from tests.fakes.world import Machine, Process
+
+SESSION = timedelta(seconds=3)
+BOOT = timedelta(seconds=1.2)
+ELECTION = timedelta(seconds=1)
+LEAVES = timedelta(seconds=0.4)
+"""From the stop signal to the end of leaderships, and as long again to the end of the process."""
+CATCH_UP = timedelta(seconds=1.5)
+
+
+@define
+class Registration:
+    """A broker as the controllers hold it: which run, and until when they believe in it unheard."""
+
+    pid: int
+    until: datetime
+    fenced: bool = True
+    since: datetime | None = None
+    """When it was unfenced."""
+
+
+@define
+class Replicas:
+    """A partition, changing."""
+
+    topic: str
+    index: int
+    replicas: tuple[int, ...]
+    isr: list[int]
+    min_isr: int
+    leader: int = -1
+
+
+@define
+class FakeKafka:
+    """One cluster's Kafka, over the processes of a machine."""
+
+    machine: Machine
+    cluster: ClusterId
+    voters: tuple[int, ...]
+    topics: list[Replicas]
+    registrations: dict[int, Registration] = field(factory=dict)
+    leader: int = -1
+    epoch: int = 0
+    caught_up: dict[int, datetime] = field(factory=dict)
+    electing: datetime | None = None
+    losses: list[str] = field(factory=list)
+    """How the next unregistrations go wrong: the answer is lost and the order `applied`, carried out `late`, or `dropped`."""
+    late: list[tuple[datetime, int]] = field(factory=list)
+    """Orders that are carried out when their time comes, whoever has the number then."""
+
+    # -- the truth
+
+    def process(self, number: int) -> Process | None:
+        role = Role.CONTROLLER if number in self.voters else Role.BROKER
+        return self.machine.process(NodeId(self.cluster, role, number))
+
+    def up(self, number: int) -> bool:
+        """It runs, has booted and moves."""
+        process = self.process(number)
+        return process is not None and process.moves and self.machine.now >= process.since + BOOT
+
+    def votes(self) -> list[int]:
+        return [number for number in self.voters if self.up(number)]
+
+    def serves(self, number: int) -> bool:
+        """A broker that the controllers rightly count on; a controller that follows the leader."""
+        process = self.process(number)
+        if process is None or not self.up(number) or process.stopping is not None:
+            return False
+        if number in self.voters:
+            return self.leader >= 0
+        registration = self.registrations.get(number)
+        return registration is not None and registration.pid == process.pid and not registration.fenced
+
+    def open(self, number: int) -> bool:
+        """Its port answers: a broker opens it when it has registered."""
+        process = self.process(number)
+        return self.up(number) and process is not None and (number in self.voters or process.registered)
+
+    # -- time
+
+    def tick(self) -> None:
+        now = self.machine.now
+        self._elect(now)
+        for process in self.machine.running():
+            if process.stopping is not None and process.moves:
+                self._go_down(process, process.stopping, now)
+        if self.leader < 0:
+            return
+        for order in [order for order in self.late if order[0] <= now]:
+            self.late.remove(order)
+            self._unregister(order[1])
+        for process in self.machine.running():
+            if process.spec.id.role is Role.BROKER and process.stopping is None and self.up(process.spec.id.number):
+                self._heartbeat(process.spec.id.number, process, now)
+        for number, registration in self.registrations.items():
+            if registration.until <= now and not registration.fenced:
+                self._fence(number)
+        for partition in self.topics:
+            self._replicate(partition, now)
+
+    def _elect(self, now: datetime) -> None:
+        votes = self.votes()
+        majority = len(self.voters) // 2 + 1
+        if self.leader >= 0 and (self.leader not in votes or len(votes) < majority):
+            self.leader = -1
+        if self.leader < 0:
+            if len(votes) < majority:
+                self.electing = None
+            elif self.electing is None:
+                self.electing = now + ELECTION
+            elif now >= self.electing:
+                self.leader, self.epoch, self.electing = votes[self.epoch % len(votes)], self.epoch + 1, None
+                for registration in self.registrations.values():
+                    registration.until = now + SESSION
+        if self.leader >= 0:
+            self.caught_up |= dict.fromkeys(votes, now)
+
+    def _go_down(self, process: Process, asked: datetime, now: datetime) -> None:
+        number = process.spec.id.number
+        if process.spec.id.role is Role.BROKER and process.registered and number in self.registrations:
+            if self.leader < 0:
+                return  # it waits for controllers, for ever
+            if now >= asked + LEAVES:
+                self._fence(number)
+        if now >= asked + 2 * LEAVES:
+            self.machine.end(process, "exit status 143", clean=True)
+
+    def _heartbeat(self, number: int, process: Process, now: datetime) -> None:
+        registration = self.registrations.get(number)
+        if registration is not None and registration.pid == process.pid:
+            registration.until = now + SESSION
+            if registration.fenced:
+                registration.fenced, registration.since = False, now
+        elif not process.registered and (registration is None or registration.until <= now):
+            self._fence(number)
+            self.registrations[number] = Registration(process.pid, now + SESSION)
+            process.registered = True
+
+    def _fence(self, number: int) -> None:
+        if registration := self.registrations.get(number):
+            registration.fenced = True
+        for partition in self.topics:
+            if number in partition.isr and len(partition.isr) > 1:
+                partition.isr.remove(number)
+            if partition.leader == number:
+                partition.leader = -1
+
+    def _unregister(self, number: int) -> None:
+        self._fence(number)
+        self.registrations.pop(number, None)
+
+    def _live(self, number: int) -> bool:
+        registration = self.registrations.get(number)
+        return registration is not None and not registration.fenced
+
+    def _replicate(self, partition: Replicas, now: datetime) -> None:
+        if partition.leader not in partition.isr or not self._live(partition.leader):
+            partition.leader = next((n for n in partition.replicas if n in partition.isr and self._live(n)), -1)
+        if partition.leader < 0 or not self.serves(partition.leader):
+            return
+        for number in partition.replicas:
+            if number not in partition.isr and self.serves(number):
+                since = self.registrations[number].since
+                if since is not None and now >= since + CATCH_UP:
+                    partition.isr.append(number)
+
+    # -- Admin
+
+    def brokers(self) -> Mapping[int, BrokerSeen]:
+        self._any_broker()
+        return {number: BrokerSeen(number, held.fenced) for number, held in self.registrations.items()}
+
+    def quorum(self) -> Quorum:
+        if self.leader < 0 or not self.up(self.leader):
+            raise KafkaUnreachable("there is no leader of the quorum now")
+        return Quorum(
+            self.leader,
+            self.epoch,
+            tuple(Voter(number, 100, self._behind(number)) for number in self.voters),
+        )
+
+    def partitions(self) -> tuple[Partition, ...]:
+        self.quorum()
+        self._any_broker()
+        return tuple(Partition(p.topic, p.index, p.leader, p.replicas, tuple(p.isr), p.min_isr) for p in self.topics)
+
+    def ping(self, number: int) -> bool:
+        return self.open(number)
+
+    def unregister(self, broker: int, via: Sequence[int]) -> None:
+        process = self.process(broker)
+        assert process is None, f"broker {broker} runs and was unregistered"
+        assert broker not in via
+        assert all(self.process(number) is not None for number in via), "asked through a broker that is not there"
+        if self.leader < 0 or not any(self.open(number) for number in via):
+            raise KafkaUnreachable("no broker took the order")
+        self.machine.verbs.append(f"unregister {broker}")
+        loss = self.losses.pop() if self.losses else ""
+        if loss == "late":
+            self.late.append((self.machine.now + timedelta(seconds=6), broker))
+        elif loss != "dropped":
+            self._unregister(broker)
+        if loss:
+            raise AnswerLost("the answer did not come", timed_out=True)
+        self.machine.called()
+
+    def elect_preferred(self, via: int | None = None) -> Mapping[str, str]:
+        self.quorum()
+        for partition in self.topics:
+            if (first := partition.replicas[0]) in partition.isr and self._live(first):
+                partition.leader = first
+        self.machine.verbs.append("elect")
+        self.machine.called()
+        return {}
+
+    def set_config(self, number: int, values: Mapping[str, str]) -> None:
+        if not self.open(number):
+            raise KafkaUnreachable(f"node {number} did not answer")
+        self.machine.called()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _behind(self, number: int) -> int | None:
+        seen = self.caught_up.get(number)
+        return None if seen is None else int((self.machine.now - seen).total_seconds() * 1000)
+
+    def _any_broker(self) -> None:
+        if not any(self.open(number) for number in range(1, 1 + 64) if self.process(number)):
+            raise KafkaUnreachable("no broker answered")

@@ -1,0 +1,252 @@
+"""A machine and its clock for the simulation: processes that start, end, freeze and fail as the test says.
+
+Single-threaded. Every verb of the control plane is checked here against what is really so: a breach of a safety gate is an
+AssertionError out of the verb. Kafka itself is in `tests.fakes.kafka`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from attrs import define, field
+
+from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
+from penstock.model.ids import ClusterId, NodeId
+from penstock.model.node import Applies, NodeSpec
+from penstock.model.observation import Absent, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.plan import How
+from penstock.model.spec import Endpoint
+
+SHORT = timedelta(seconds=30)
+CPU_PER_SECOND = 0.05
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class Crash(BaseException):
+    """The control plane died right after a call had its effect. No Exception: nobody may handle a death."""
+
+
+@define
+class Process:
+    """One run of a node. `hung`: it does no work and the kernel does not say so. `registered`: as a broker, in this run."""
+
+    pid: int
+    since: datetime
+    spec: NodeSpec
+    fence: int
+    leaves: dict[str, tuple[datetime, datetime]]
+    cpu: float = 0.0
+    suspended: bool = False
+    hung: bool = False
+    hung_at: datetime = NEVER
+    stopping: datetime | None = None
+    dies_at: datetime = NEVER
+    registered: bool = False
+    ended: datetime | None = None
+    status: str = ""
+    requested: bool = False
+    clean: bool = False
+
+    @property
+    def moves(self) -> bool:
+        return not self.suspended and not self.hung
+
+
+@define
+class Ill:
+    """What goes wrong with one node."""
+
+    fails: int = 0
+    """So many of the next runs end by themselves soon after their start."""
+    refuses: int = 0
+    """So many of the next starts raise."""
+    unseen: bool = False
+
+
+@define
+class Machine:
+    """Compute over runs in memory. `before` is asked about each verb first; it raises what must never happen."""
+
+    now: datetime = datetime(2030, 1, 1, tzinfo=UTC)
+    runs: dict[NodeId, list[Process]] = field(factory=dict)
+    ills: dict[NodeId, Ill] = field(factory=dict)
+    volumes: dict[NodeId, str] = field(factory=dict)
+    verbs: list[str] = field(factory=list)
+    """Every verb that changed something, oldest first."""
+    crash_after: int | None = None
+    """The control plane dies after so many further calls of any kind (0: the next one)."""
+    deaths: int = 0
+    before: Callable[[str, NodeId], None] = lambda verb, node: None
+    _pids: int = 1000
+
+    # -- what befalls it
+
+    def ill(self, node: NodeId) -> Ill:
+        return self.ills.setdefault(node, Ill())
+
+    def process(self, node: NodeId) -> Process | None:
+        """The node's run that goes on."""
+        last = self.runs.get(node, [])[-1:]
+        return last[0] if last and last[0].ended is None else None
+
+    def running(self) -> list[Process]:
+        return [process for node in self.runs if (process := self.process(node))]
+
+    def end(self, process: Process, status: str, *, clean: bool = False) -> None:
+        process.ended, process.status, process.clean = self.now, status, clean
+        self.deaths += 1
+
+    def kill(self, node: NodeId) -> None:
+        if process := self.process(node):
+            self.end(process, "signal 9 (SIGKILL)")
+
+    def suspend(self, node: NodeId) -> None:
+        if process := self.process(node):
+            process.suspended = True
+
+    def hang(self, node: NodeId) -> None:
+        """It does nothing any more, and no signal did that."""
+        if process := self.process(node):
+            process.hung, process.hung_at = True, self.now
+
+    def tick(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+        for process in self.running():
+            if process.moves:
+                process.cpu += CPU_PER_SECOND * seconds
+                if self.now >= process.dies_at:
+                    self.end(process, "exit status 1")
+
+    def called(self) -> None:
+        """A call of the control plane has had its effect."""
+        if self.crash_after is not None:
+            self.crash_after -= 1
+            if self.crash_after < 0:
+                self.crash_after = None
+                raise Crash
+
+    # -- Compute
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(own_addresses=True, unprivileged=False)
+
+    def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
+        return {node: self._sighting(node) for node in sorted({*self.runs, *self.volumes}) if node.cluster == cluster}
+
+    def clusters(self) -> Sequence[ClusterId]:
+        return sorted({node.cluster for node in (*self.runs, *self.volumes)})
+
+    def propose(
+        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+    ) -> Mapping[NodeId, Endpoint]:
+        used = {endpoint.address for endpoint in taken}
+        free = (f"127.64.{n // 250}.{n % 250 + 1}" for n in range(60_000))
+        return {
+            node: Endpoint(next(address for address in free if address not in used), ports) for node, _, ports in nodes
+        }
+
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        self._heard(node.id, fence)
+        if self.process(node.id) is None:
+            self.before("start", node.id)
+            ill = self.ill(node.id)
+            if ill.refuses:
+                ill.refuses -= 1
+                raise ComputeError(f"{node.id} cannot start: it was told to refuse. Wait.")
+            assert self.volumes.setdefault(node.id, node.incarnation) == node.incarnation
+            assert {leaf.path for leaf in leaves} == {leaf.path for leaf in node.leaves}
+            self._pids += 1
+            life = {leaf.path: (self.now, self.now + timedelta(days=leaf.days)) for leaf in node.leaves}
+            process = Process(self._pids, self.now, node, fence, life)
+            if ill.fails:
+                ill.fails -= 1
+                process.dies_at = self.now + timedelta(seconds=0.7)
+            self.runs.setdefault(node.id, []).append(process)
+            self.verbs.append(f"start {node.id}")
+        self.called()
+
+    def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+        self._heard(node.id, fence)
+        process = self.process(node.id)
+        if process is None:
+            raise ComputeError(f"{node.id} does not run. Start it.")
+        for leaf in node.leaves:
+            if leaf.applies is Applies.LIVE and leaf.path in {issued.path for issued in leaves}:
+                process.leaves[leaf.path] = (self.now, self.now + timedelta(days=leaf.days))
+        self.verbs.append(f"write {node.id}")
+        self.called()
+
+    def stop(self, node: NodeId, how: How, fence: int) -> None:
+        self._heard(node, fence)
+        if process := self.process(node):
+            self.before(f"stop {how}", node)
+            process.requested = True
+            self.verbs.append(f"stop {node} {how}")
+            if how is How.AT_ONCE:
+                self.end(process, "signal 9 (SIGKILL)")
+            else:
+                process.stopping = process.stopping or self.now
+        self.called()
+
+    def remove(self, node: NodeId, fence: int) -> str | None:
+        self._heard(node, fence)
+        self.before("remove", node)
+        self.runs.pop(node, None)
+        self.volumes.pop(node, None)
+        self.verbs.append(f"remove {node}")
+        self.called()
+        return None
+
+    def path(self, node: NodeId, name: str) -> str:
+        return f"/memory/{node.name}/{name}"
+
+    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
+        return []
+
+    def tail(self, node: NodeId, lines: int) -> Sequence[str]:
+        return ["the last line"][:lines]
+
+    def watch(self, wake: Callable[[ClusterId], None]) -> None:
+        """The simulation counts deaths itself."""
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    # -- inside
+
+    def _heard(self, node: NodeId, fence: int) -> None:
+        for process in self.runs.get(node, [])[-1:]:
+            if process.fence > fence:
+                raise StaleFence(f"term {fence} may not touch {node}: term {process.fence} has spoken to it")
+            process.fence = fence
+
+    def _sighting(self, node: NodeId) -> Observed[Sighting]:
+        if self.ill(node).unseen:
+            return Unknown("its folder cannot be read")
+        runs = self.runs.get(node, [])
+        if not runs:
+            return Known(Absent())
+        last = runs[-1]
+        if last.ended is None:
+            spec = last.spec
+            return Known(
+                Running(
+                    since=last.since,
+                    pid=last.pid,
+                    revision=spec.revision,
+                    start=spec.start,
+                    live=spec.live,
+                    fence=last.fence,
+                    cpu_seconds=last.cpu,
+                    stopping=last.stopping,
+                    suspended=last.suspended,
+                    leaves=dict(last.leaves),
+                )
+            )
+        short = 0
+        for run in reversed(runs):
+            if run.ended is None or run.ended - run.since >= SHORT:
+                break
+            short += not run.requested
+        return Known(Gone(last.ended, last.status, 0 if last.requested else short, last.requested, last.clean))

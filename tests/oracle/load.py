@@ -1,0 +1,220 @@
+"""A producer and a consumer that check each other: what was acknowledged is there, once and in order.
+
+A value is `producer:partition:sequence`. Acknowledgements are counted by value, never by number: a client that repeats a
+record or a broker that forgets one cannot hide behind an equal sum."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any
+
+from attrs import define, field
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+PATIENCE = 90.0
+"""Seconds in which something has to happen: generous, because machines that test are busy ones."""
+
+
+@define
+class Load:
+    """One producer with acks=all and idempotence that writes to every partition in turn until it is stopped.
+
+    `config` is what `penstock client --for librdkafka` prints. `pause` is in seconds between rounds over all partitions."""
+
+    config: Mapping[str, str]
+    topic: str
+    partitions: int
+    pause: float = 0.02
+    name: str = field(factory=lambda: token_hex(4))
+    sent: set[str] = field(factory=set)
+    acked: dict[str, tuple[int, float]] = field(factory=dict)
+    """Value -> partition, and when the word came (monotonic seconds)."""
+    lost: list[str] = field(factory=list)
+    """What the client gave up on, with its reason."""
+    began: float = 0.0
+    ended: float = 0.0
+    _lock: threading.Lock = field(factory=threading.Lock)
+    _stop: threading.Event = field(factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self) -> Load:
+        """Begin in a thread; returns when every partition has acknowledged a record."""
+        self._thread = threading.Thread(target=self._run, name=f"load {self.name}")
+        self._thread.start()
+        try:
+            self.advance()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def advance(self, patience: float = PATIENCE) -> None:
+        """Wait until every partition has acknowledged a record that was sent after this call."""
+        since, until = time.monotonic(), time.monotonic() + patience
+        first = len(self.sent) // self.partitions + 1
+        while True:
+            with self._lock:
+                fresh = {
+                    where for value, (where, at) in self.acked.items() if at > since and int(value.split(":")[2]) > first
+                }
+            if len(fresh) == self.partitions:
+                return
+            assert time.monotonic() < until, f"no record acknowledged in all partitions for {patience} s, only in {fresh}"
+            assert self._thread is None or self._thread.is_alive(), f"the producer ended: {self.lost}"
+            time.sleep(0.05)
+
+    def stop(self) -> Load:
+        """Stop sending and wait for what is under way."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(2 * PATIENCE)
+            assert not self._thread.is_alive(), "the producer does not end"
+        return self
+
+    def gaps(self) -> Mapping[int, float]:
+        """The longest time without an acknowledgement in each partition, in seconds."""
+        times: dict[int, list[float]] = defaultdict(lambda: [self.began])
+        for where, at in self.acked.values():
+            times[where].append(at)
+        longest = {}
+        for where, moments in times.items():
+            ordered = [*sorted(moments), self.ended]
+            longest[where] = max(after - before for before, after in zip(ordered, ordered[1:], strict=False))
+        return longest
+
+    def _run(self) -> None:
+        producer = Producer(
+            {
+                **self.config,
+                "acks": "all",
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "message.timeout.ms": int(PATIENCE * 1000),
+                "reconnect.backoff.max.ms": 250,
+                "log_level": 2,
+            }
+        )
+        self.began = time.monotonic()
+        sequence = 0
+        while not self._stop.is_set():
+            sequence += 1
+            for partition in range(self.partitions):
+                value = f"{self.name}:{partition}:{sequence}"
+                self.sent.add(value)
+                while True:
+                    try:
+                        producer.produce(self.topic, value.encode(), partition=partition, on_delivery=self._delivered)
+                    except BufferError:
+                        producer.poll(0.1)
+                    else:
+                        break
+            producer.poll(self.pause)
+            time.sleep(self.pause)
+        left = producer.flush(PATIENCE)
+        self.ended = time.monotonic()
+        if left:
+            self.lost.append(f"{left} records were neither acknowledged nor refused")
+
+    def _delivered(self, error: KafkaError | None, message: Message) -> None:
+        value = (message.value() or b"").decode()
+        if error is not None:
+            self.lost.append(f"{value}: {error}")
+        else:
+            with self._lock:
+                self.acked[value] = (message.partition() or 0, time.monotonic())
+
+
+@contextmanager
+def loaded(config: Mapping[str, str], topic: str, partitions: int, pause: float = 0.02) -> Iterator[Load]:
+    """A load for the length of a block; it is stopped whatever happens in it."""
+    load = Load(config, topic, partitions, pause).start()
+    try:
+        yield load
+    finally:
+        load.stop()
+
+
+def check(config: Mapping[str, str], topic: str, partitions: int, loads: Sequence[Load]) -> None:
+    """Read the topic from its beginning to its end: every acknowledged record is there once, in the order of its producer,
+    and nothing is there that nobody sent."""
+    read = read_all(config, topic, partitions)
+    sent = {value for load in loads for value in load.sent}
+    acked = {value: where for load in loads for value, (where, _) in load.acked.items()}
+    refused = [each for load in loads for each in load.lost]
+    assert acked, "nothing was acknowledged, so nothing is proved"
+    everywhere = [(value, where) for where, values in read.items() for value in values]
+    places = dict(everywhere)
+    missing = sorted(value for value in acked if value not in places)
+    assert not missing, f"{len(missing)} of {len(acked)} acknowledged records are lost, the first {missing[:5]}"
+    astray = [value for value, where in acked.items() if places[value] != where]
+    assert not astray, f"acknowledged in one partition and found in another: {astray[:5]}"
+    assert len(everywhere) == len(places), f"{len(everywhere) - len(places)} records are there more than once"
+    strangers = [value for value in places if value not in sent]
+    assert not strangers, f"records that nobody sent: {strangers[:5]}"
+    for values in read.values():
+        last: dict[str, int] = {}
+        for value in values:
+            producer, _, sequence = value.split(":")
+            assert int(sequence) > last.get(producer, 0), f"{value} comes after {last[producer]}"
+            last[producer] = int(sequence)
+    assert not refused, f"the client gave up on {len(refused)} records: {refused[:3]}"
+
+
+def read_all(config: Mapping[str, str], topic: str, partitions: int) -> Mapping[int, list[str]]:
+    """Every value of every partition, up to the end as it is now."""
+    found: dict[int, list[str]] = {partition: [] for partition in range(partitions)}
+    consumer = Consumer(
+        {**config, "group.id": f"check-{token_hex(4)}", "enable.auto.commit": False, "log_level": 2}
+    )
+    try:
+        ends = {partition: end(consumer, topic, partition) for partition in range(partitions)}
+        behind = {partition for partition, (low, high) in ends.items() if high > low}
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in range(partitions)])
+        until = time.monotonic() + PATIENCE
+        while behind:
+            assert time.monotonic() < until, f"nothing more to read from partitions {behind} before their end"
+            for message in consumer.consume(1000, 0.5):
+                if message.error() is not None:
+                    continue  # told while brokers come and go; the deadline decides
+                where, offset = message.partition() or 0, message.offset() or 0
+                if offset < ends[where][1]:
+                    found[where].append((message.value() or b"").decode())
+                if offset >= ends[where][1] - 1:
+                    behind.discard(where)
+                until = time.monotonic() + PATIENCE
+    finally:
+        consumer.close()
+    return found
+
+
+def end(consumer: Consumer, topic: str, partition: int) -> tuple[int, int]:
+    """First and next offset of a partition, asked until it has a leader."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=5)
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return int(low), int(high)
+
+
+def make_topic(config: Mapping[str, str], topic: str, partitions: int, replicas: int = 3) -> None:
+    """Create a topic as a stock client does."""
+    admin = AdminClient({**config, "log_level": 2})
+    made: Any = admin.create_topics([NewTopic(topic, partitions, replicas)], operation_timeout=30)
+    made[topic].result(30)
+
+
+def topic_state(config: Mapping[str, str], topic: str) -> Mapping[int, tuple[int, frozenset[int]]]:
+    """Partition -> leader and in-sync replicas, by the word of the brokers."""
+    seen = AdminClient({**config, "log_level": 2}).list_topics(topic, timeout=10).topics[topic]
+    return {number: (each.leader, frozenset(each.isrs)) for number, each in seen.partitions.items()}
