@@ -54,7 +54,15 @@ class Commands(click.Group):
         except BrokenPipeError:
             raise click.exceptions.Exit(0) from None
         except told() as error:
-            raise Sentence(str(error)) from error
+            raise Sentence(_words(error)) from error
+
+
+def _words(error: Exception) -> str:
+    """An error as a sentence. The system's own errors name a file and a reason, and say not what to do."""
+    if isinstance(error, OSError) and error.filename is not None:
+        remedy = "give it to the user that runs Penstock, or choose another home with --home"
+        return f"{error.filename} cannot be used: {error.strerror}; {remedy}"
+    return str(error)
 
 
 def told() -> tuple[type[Exception], ...]:

@@ -163,6 +163,7 @@ def _detached(ctx: click.Context, chosen: Settings, flags: dict[str, Any]) -> No
             arguments += [f"--{name.replace('_', '-')}"] + ([] if value is True else [str(value)])
     log_path = chosen.home / LOG_FILE
     with log_path.open("ab") as log:
+        before = log.tell()
         child = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, pass_fds=(write,), start_new_session=True
         )
@@ -171,7 +172,8 @@ def _detached(ctx: click.Context, chosen: Settings, flags: dict[str, Any]) -> No
         heard, _, _ = select.select([word], [], [], START_PATIENCE)
         if not heard or not word.read():
             code = child.poll()
-            last = "".join(log_path.read_text(errors="replace").splitlines(keepends=True)[-5:])
+            said = log_path.read_bytes()[before:].decode(errors="replace")
+            last = "\n".join(said.splitlines()[-5:])
             ended = f"ended with status {code}" if code is not None else f"did not answer within {START_PATIENCE:.0f} s"
             raise click.ClickException(f"the control plane {ended}; its last words in {log_path}:\n{last}")
     holder = lock.holder()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,10 @@ from penstock.cli.common import all_clusters, as_json, find, founded, home_lock,
 
 if TYPE_CHECKING:
     from penstock.app import App
+    from penstock.model.ids import ClusterId
     from penstock.model.observation import ClusterView
     from penstock.model.plan import Plan
-    from penstock.store.records import ClusterRecord
+    from penstock.store.records import ClusterRecord, EventRecord
 
 FOLLOW_EVERY = 0.3
 """Seconds between looks of `--follow`."""
@@ -166,24 +168,41 @@ def plan(ctx: click.Context, cluster: str, as_json: bool) -> None:
 @as_json
 @click.pass_context
 def events(ctx: click.Context, cluster: str, follow: bool, as_json: bool) -> None:
-    """The history of a cluster, one sentence a pass.
+    """The history of a cluster, one sentence a pass. As JSON: an array; with --follow an object on each line.
 
     Example: penstock events orders --follow"""
     with _opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
+        if as_json and not follow:
+            show([_event(event) for event in _after(app, record.spec.id, 0)], as_json, str)
+            return
         seen = 0
         while True:
             with app.store.read() as rows:
-                fresh = rows.events.list(record.spec.id, after_seq=seen)
                 alive = rows.clusters.get(record.spec.id) is not None
-            for event in fresh:
-                line = {"seq": event.seq, "at": event.at, "sentence": event.sentence}
-                show(line, as_json, lambda event=event: f"{event.at:%Y-%m-%d %H:%M:%S}Z  {event.sentence}")  # type: ignore[misc]
+            for event in _after(app, record.spec.id, seen):
+                text = f"{event.at:%Y-%m-%d %H:%M:%S}Z  {event.sentence}"
+                click.echo(json.dumps(_event(event), default=str) if as_json else text)
                 seen = event.seq
             if not follow or not alive:
                 return
             time.sleep(FOLLOW_EVERY)
+
+
+def _after(app: App, cluster: ClusterId, seq: int) -> Iterator[EventRecord]:
+    """Every event after that number: the store gives a page at a time."""
+    while True:
+        with app.store.read() as rows:
+            page = rows.events.list(cluster, after_seq=seq)
+        if not page:
+            return
+        yield from page
+        seq = page[-1].seq
+
+
+def _event(event: EventRecord) -> dict[str, Any]:
+    return {"seq": event.seq, "at": event.at, "sentence": event.sentence}
 
 
 @click.command()
@@ -194,7 +213,7 @@ def events(ctx: click.Context, cluster: str, follow: bool, as_json: bool) -> Non
 @as_json
 @click.pass_context
 def logs(ctx: click.Context, cluster: str, node: str, lines: int, follow: bool, as_json: bool) -> None:
-    """A node's own log: NODE is broker-1, controller-10001, or a number.
+    """A node's own log: NODE is broker-1, controller-10001, or a number. As JSON: an array; with --follow a string on each line.
 
     Example: penstock logs orders broker-2 --follow"""
     with _opened(ctx) as app:
@@ -207,11 +226,18 @@ def logs(ctx: click.Context, cluster: str, node: str, lines: int, follow: bool, 
                 f"{cluster} has no node {node}; it has {', '.join(p.id.name for p in record.spec.nodes)}"
             )
         last = list(app.compute.tail(names[node], lines))
-        show(last, as_json, lambda: "\n".join(last))
+        if follow or not as_json:
+            _say(last, as_json)
+        else:
+            show(last, as_json, str)
         while follow:
             time.sleep(FOLLOW_EVERY)
             now = list(app.compute.tail(names[node], lines))
             fresh = now[now.index(last[-1]) + 1 :] if last and last[-1] in now else now
-            if fresh:
-                show(fresh, as_json, lambda fresh=fresh: "\n".join(fresh))  # type: ignore[misc]
+            _say(fresh, as_json)
             last = now or last
+
+
+def _say(lines: Sequence[str], as_json: bool) -> None:
+    for line in lines:
+        click.echo(json.dumps(line) if as_json else line)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Sequence
-from uuid import UUID, uuid4
+from uuid import UUID, uuid4, uuid5
 
 from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId, Role
 from penstock.model.spec import NodePlace, Subnet
@@ -36,6 +36,12 @@ def kafka_id_bytes(text: str) -> bytes:
     if re.fullmatch(r"[\w-]{22}", text, re.ASCII) is None:
         raise ValueError(f"{text!r} is not an id of Kafka: it takes 22 characters of base64url")
     return urlsafe_b64decode(text + "==")
+
+
+def next_directory(directory: str) -> str:
+    """The directory id that follows a lost one: always the same for the same, so that planning it twice makes one."""
+    following = kafka_id_text(uuid5(UUID(bytes=kafka_id_bytes(directory)), "lost"))
+    return next_directory(following) if following.startswith("-") else following
 
 
 def new_nodes(

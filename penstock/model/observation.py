@@ -83,7 +83,18 @@ class Blocked:
     fix: str
 
 
-Sighting = Running | Gone | Absent | Blocked
+@frozen
+class Bereft:
+    """The node is not running and the volume that it ran on is not in its place: quarantined, or lost.
+
+    It must not start on an empty one under the same identity: Kafka would take it for the node that had everything."""
+
+    incarnation: str
+    """The volume's, that is missed."""
+    why: str
+
+
+Sighting = Running | Gone | Absent | Blocked | Bereft
 
 
 @frozen

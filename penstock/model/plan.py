@@ -58,6 +58,17 @@ class Unregister:
 
 
 @frozen
+class Rehouse:
+    """Give a broker that has lost its volume another storage identity: written down, so that its next start makes a fresh one."""
+
+    target: NodeId
+    directory: str
+
+    def __str__(self) -> str:
+        return f"give {self.target} a new volume"
+
+
+@frozen
 class Renew:
     """Write fresh leaves of the LIVE kind and have the running node read them; no restart."""
 
@@ -93,7 +104,7 @@ class Remove:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Renew | Lead | Remove
+Action = Start | Stop | Unregister | Rehouse | Renew | Lead | Remove
 
 
 @frozen

@@ -23,7 +23,7 @@ from penstock.wire.body import Disconnected, read_body
 from penstock.wire.call import Call, Caller, Handler, Output
 from penstock.wire.errors import AccessDenied, ApiError, BadRequest, InternalServerError, UnknownOperation
 from penstock.wire.identity import FindIdentity, Identity, root
-from penstock.wire.model import SERVICES, Operation, Service, load
+from penstock.wire.model import SERVICES, Operation, Service, candidates, load
 from penstock.wire.reader import read
 from penstock.wire.request import Request
 from penstock.wire.writer import write
@@ -154,7 +154,7 @@ class Gateway:
 def preflight(gateway: Gateway, exchange: Exchange) -> None:
     """OPTIONS, which nobody signs: the methods of the path. No origin is allowed anything."""
     if exchange.request.method == "OPTIONS":
-        methods = sorted({each.method for each, _ in _candidates(gateway, exchange.request.path)})
+        methods = sorted({each.method for each, _ in candidates(gateway.services, exchange.request.path)})
         status = 204 if methods else 404
         exchange.answer = Answer(status, b"", headers=(("allow", ", ".join([*methods, "OPTIONS"])),))
 
@@ -180,7 +180,7 @@ def route(gateway: Gateway, exchange: Exchange) -> None:
             raise UnknownOperation(f"sts answers GET and POST, not {request.method}.", ("GET", "POST"))
         return
     exchange.service = scoped or ""
-    found = [pair for pair in _candidates(gateway, request.path) if scoped is None or pair[0].service == scoped]
+    found = [pair for pair in candidates(gateway.services, request.path) if scoped is None or pair[0].service == scoped]
     right = [pair for pair in found if pair[0].method == request.method]
     if not right:
         raise _lost(request, scoped, tuple(sorted({operation.method for operation, _ in found})))
@@ -268,18 +268,6 @@ def _believe(gateway: Gateway, exchange: Exchange) -> None:
     key = claim.scope.access_key if claim else ""
     dummy = root(key if len(key) == 12 and key.isdigit() else gateway.account, key, "")
     exchange.identity = gateway.identities(key) or dummy
-
-
-def _candidates(gateway: Gateway, path: bytes) -> list[tuple[Operation, Mapping[str, bytes]]]:
-    """Every operation that has this path, of whatever method, `kafka` first; each with the path's labels."""
-    segments = tuple(path.split(b"/")[1:])
-    found: list[tuple[Operation, Mapping[str, bytes]]] = []
-    for service in gateway.services.values():
-        for operation in service.operations.values():
-            labels = operation.labels(segments)
-            if labels is not None:
-                found.append((operation, labels))
-    return found
 
 
 def _lost(request: Request, service: str | None, allow: tuple[str, ...]) -> UnknownOperation:

@@ -118,6 +118,20 @@ def load(name: str) -> Service:
     return Service(name, {each: compiler.operation(model.operation_model(each)) for each in model.operation_names})
 
 
+def candidates(services: Mapping[str, Service], path: bytes) -> list[tuple[Operation, Mapping[str, bytes]]]:
+    """Every operation that has this raw path, of whatever method, in the order of the services; each with its labels.
+
+    Literal segments must be there as they are; a label is one segment, so an ARN in it must be percent-encoded."""
+    segments = tuple(path.split(b"/")[1:])
+    found: list[tuple[Operation, Mapping[str, bytes]]] = []
+    for service in services.values():
+        for operation in service.operations.values():
+            labels = operation.labels(segments)
+            if labels is not None:
+                found.append((operation, labels))
+    return found
+
+
 _EMPTY = Shape("Empty", Kind.STRUCTURE)
 
 

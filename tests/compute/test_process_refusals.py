@@ -45,6 +45,13 @@ def test_a_stranger_on_the_wildcard_address_counts_too(world: ProcessWorld) -> N
             world.compute.start(node, [], fence=1)
 
 
+def test_an_address_that_the_machine_does_not_have_is_said(world: ProcessWorld) -> None:
+    node = specify(world, broker(1), address="192.0.2.7")
+    with pytest.raises(ComputeError, match=r"listening on 192\.0\.2\.7:9092.*Cannot assign requested address"):
+        world.compute.start(node, [], fence=1)
+    assert isinstance(sees(world, node.id), Blocked)
+
+
 def test_no_java_is_said_until_there_is_one(world: ProcessWorld) -> None:
     java = world.root / "java"
     node = specify(world, broker(1), (str(java), "600"))

@@ -79,7 +79,7 @@ def test_many_who_start_the_same_node_at_once_start_it_once(world: ProcessWorld)
         said = list(pool.map(start, planes))
     assert "" in said
     pid = running(world, node.id).pid
-    assert len(world.pids()) == 2, "one node and one keeper"
+    eventually(lambda: len(world.pids()) == 2)  # one node and one keeper; those who came too late leave by themselves
     world.compute.start(node, [], fence=1)
     assert running(world, node.id).pid == pid
 

@@ -9,7 +9,7 @@ from fakes.worlds import CLUSTER, World, broker, eventually, gone, leaf, running
 from penstock.compute.base import ComputeError, StaleFence
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, File
-from penstock.model.observation import Absent, Gone, Known, Running
+from penstock.model.observation import Absent, Bereft, Gone, Known, Running
 from penstock.model.plan import How
 
 
@@ -143,11 +143,26 @@ def test_swapped_volumes_are_never_used_and_never_deleted(world: World) -> None:
     world.swap_volumes(one.id, two.id)
     with pytest.raises(ComputeError, match="belongs to broker-2"):
         world.compute.start(one, [], fence=1)
-    assert isinstance(sees(world, one.id), Gone)
     (kept,) = world.compute.quarantined(CLUSTER)
     assert world.in_quarantine(kept)["mine"] == b"broker 2"
-    world.compute.start(one, [], fence=1)
-    assert "mine" not in world.data(one.id), "the place is filled with a fresh volume"
+
+
+def test_a_node_that_lost_its_volume_starts_afresh_only_as_another(world: World) -> None:
+    one, two = specify(world, broker(1)), specify(world, broker(2))
+    for node in (one, two):
+        world.compute.start(node, [], fence=1)
+        world.put(node.id, "mine", str(node.id).encode())
+        world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    world.swap_volumes(one.id, two.id)
+    with pytest.raises(ComputeError, match="belongs to broker-2"):
+        world.compute.start(one, [], fence=1)
+    lost = sees(world, one.id)
+    assert isinstance(lost, Bereft)
+    assert lost.incarnation == one.incarnation
+    with pytest.raises(ComputeError, match="is not there"):
+        world.compute.start(one, [], fence=1)
+    world.compute.start(evolve(one, incarnation="another"), [], fence=1)
+    assert "mine" not in world.data(one.id)
     assert "meta.properties" in world.data(one.id)
 
 

@@ -50,7 +50,7 @@ class Recorder:
 
 
 def carried_out(recorder, *actions):
-    hands = Hands(recorder, lambda: recorder, lambda leaf: b"pem", 7)
+    hands = Hands(recorder, lambda: recorder, lambda leaf: b"pem", 7, lambda node, directory: recorder._note("write down", node.name, directory))
     return carry_out([Reasoned(action, "because") for action in actions], hands)
 
 

@@ -171,10 +171,9 @@ start controller 10003 | controller 10003 was never started\
 """)
 
 
-def test_a_node_that_cannot_run_says_why_and_what_to_do_and_is_tried():
+def test_a_node_that_cannot_run_says_why_and_what_to_do():
     blocked = Blocked("Port 9092 of 127.64.0.1 is taken by pid 77.", "End that process.")
     assert three_brokers().with_sighting(broker(1), blocked).text() == snapshot("""\
-start broker 1 | broker 1 was blocked; trying whether it still is | heals
 waits for broker 1: Port 9092 of 127.64.0.1 is taken by pid 77. End that process. | heals\
 """)
 

@@ -5,6 +5,7 @@ The conformance suite holds it to the same stories as the process provider."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from hashlib import sha256
 
 from attrs import define, field
@@ -14,7 +15,7 @@ from fakes.memory_machine import Clock, Crash, Event, Misbehaviour, Place, Proce
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
-from penstock.model.observation import Absent, Known, Observed, Running, Sighting, Unknown
+from penstock.model.observation import Absent, Bereft, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
 
@@ -115,6 +116,7 @@ class MemoryCompute:
             odd.start_fails -= 1
             raise ComputeError(f"{node.id} cannot start: it was told to fail; wait")
         self._volume(node)
+        place.ran_on = node.incarnation
         self._write(place, node, (Applies.START, Applies.LIVE), leaves)
         self._pids += 1
         place.runs.append(Process(self._pids, self.clock()))
@@ -194,6 +196,8 @@ class MemoryCompute:
 
     def _volume(self, node: NodeSpec) -> None:
         there = self.volumes.get(node.id)
+        if there is None and self.places[node.id].ran_on == node.incarnation:
+            raise ComputeError(f"the volume of {node.id} is not there: put it back")
         if there is None:
             made = {
                 file.path: self._expanded(node.id, file.content)
@@ -268,6 +272,8 @@ class MemoryCompute:
                     dict(place.leaves),
                 )
             )
+        if place is not None and place.ran_on is not None and node not in self.volumes:
+            return Known(Bereft(place.ran_on, f"the volume of {node} is not there"))
         if odd.blocked and place is not None:
             return Known(odd.blocked)
         if place is None or not place.runs:

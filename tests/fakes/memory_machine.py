@@ -84,6 +84,8 @@ class Place:
     runs: list[Process] = field(factory=list)
     leaves: dict[str, tuple[datetime, datetime]] = field(factory=dict)
     log: list[str] = field(factory=list)
+    ran_on: str | None = None
+    """Incarnation of the volume that it last started on."""
 
 
 @frozen

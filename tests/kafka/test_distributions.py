@@ -244,7 +244,7 @@ SETTINGS = """<settings{namespace}><mirrors>
 </mirrors></settings>"""
 
 
-@pytest.mark.parametrize("namespace", ["", ' xmlns="http://maven.apache.org/SETTINGS/1.2.0"'])
+@pytest.mark.parametrize("namespace", ["", ' xmlns="urn:settings:1.2.0"'])
 @pytest.mark.parametrize(
     ("of", "used"),
     [

@@ -279,6 +279,11 @@ class Cluster:
         except FileNotFoundError:
             return {}
 
+    def ended(self, node: str) -> list[dict[str, Any]]:
+        """The runs of the node that ended, newest last, as its keeper wrote them down."""
+        path = self.plane.home.path / "nodes" / self.id / node / "ended.json"
+        return list(json.loads(path.read_text())) if path.exists() else []
+
     def pid(self, node: str) -> int:
         """The node's process as it was last started."""
         return int(self.record(node).get("pid", 0))

@@ -137,7 +137,8 @@ class Play:
             taken = (self.machine.now - began).total_seconds()
             assert taken < seconds, f"not after {taken:.0f} s: {self.told()}"
             due = self.once()
-            self._sleep(TICK if due is None else due)
+            if not done():  # type: ignore[operator]
+                self._sleep(TICK if due is None else due)
         return (self.machine.now - began).total_seconds()
 
     def settle(self, seconds: float = 400.0) -> None:
@@ -147,7 +148,8 @@ class Play:
             ill.unseen = False
         self.kafka.losses.clear()
         self.machine.crash_after = None
-        self.wake_ups = True
+        self.wake_ups = self._woken = True
+        self.once()
         self.until(self.at_rest, seconds)
 
     def down(self, seconds: float) -> None:
@@ -182,10 +184,13 @@ class Play:
         ]
 
     def whole(self) -> bool:
-        """Really: every node serves and every replica is in sync."""
+        """Really: every node serves, every replica is in sync, and leaders are where they belong."""
         return all(self.kafka.serves(node.number) for node in self.nodes()) and all(
-            set(p.isr) == set(p.replicas) for p in self.kafka.topics
+            set(p.isr) == set(p.replicas) and p.leader == p.replicas[0] for p in self.kafka.topics
         )
+
+    def _in_sync(self) -> bool:
+        return all(set(p.isr) == set(p.replicas) for p in self.kafka.topics)
 
     def at_rest(self) -> bool:
         if self.deleted:
@@ -325,7 +330,7 @@ class Play:
                 started = self._starts(reboot.node) - reboot.starts
                 assert started >= 1, "a reboot was complete without a restart"
                 assert started == 1 or reboot.disturbed, f"{reboot.node} was restarted {started} times for one reboot"
-                assert reboot.disturbed or self.whole(), "a reboot was complete before the cluster was whole"
+                assert reboot.disturbed or self._in_sync(), "a reboot was complete before the cluster was whole"
 
     def _check_reason(self, acted: bool) -> None:
         """A pass that does nothing while something is wrong says on what it waits."""

@@ -3,6 +3,7 @@
 PENSTOCK_SOAK=1 plays many more stories."""
 
 import os
+from itertools import pairwise
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,7 @@ from tests.fakes.kafka import FakeKafka
 from tests.simulation.play import Play
 
 KEY = b"k" * 32
-STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 40
+STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 100
 SIX = st.integers(0, 5)
 
 EVENTS = st.one_of(
@@ -137,7 +138,7 @@ def test_a_deletion_works_from_every_state_and_leaves_nothing(store, before, aft
 def play(store):
     """A cluster at rest."""
     play = Play(store)
-    play.until(play.at_rest, 30)
+    play.until(play.at_rest, 60)
     yield play
     done_with(play)
 
@@ -156,7 +157,8 @@ def test_a_crash_after_every_single_call_of_a_create_starts_every_node_once(stor
         play.once()
     assert play.crashes >= 6
     play.until(play.at_rest)
-    assert sorted(play.machine.verbs) == sorted(f"start {node}" for node in play.nodes())
+    acts = [verb for verb in play.machine.verbs if verb != "elect"]
+    assert sorted(acts) == sorted(f"start {node}" for node in play.nodes())
     done_with(play)
 
 
@@ -182,7 +184,7 @@ def test_a_frozen_node_is_back_within_ten_seconds(play):
     for index in range(6):
         node = play.node(index)
         play.suspend(node)
-        assert play.until(lambda node=node: play.machine.process(node).moves, 30) < 10
+        assert play.until(lambda node=node: play.kafka.serves(node.number), 30) < 10
         play.settle(30)
 
 
@@ -203,7 +205,8 @@ def test_everything_down_is_a_start_and_nobody_is_unregistered(play):
     for node in play.nodes():
         play.kill(node)
     play.settle(40)
-    assert sorted(play.machine.verbs) == sorted(f"start {node}" for node in play.nodes())
+    acts = [verb for verb in play.machine.verbs if verb != "elect"]
+    assert sorted(acts) == sorted(f"start {node}" for node in play.nodes())
 
 
 def test_a_reboot_restarts_its_broker_once_and_shows_its_steps(play):
@@ -258,7 +261,7 @@ def test_a_node_that_fails_again_and_again_rests_longer_and_longer_and_its_last_
     play.kill(play.node(0))
     play.run(9)
     begun = [run.since for run in play.machine.runs[play.node(0)]][1:]
-    pauses = [(later - earlier).total_seconds() for earlier, later in zip(begun, begun[1:], strict=False)]
+    pauses = [(later - earlier).total_seconds() for earlier, later in pairwise(begun)]
     assert pauses == sorted(pauses)
     assert pauses[-1] >= 4
     status = play.record().status

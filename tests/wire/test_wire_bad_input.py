@@ -143,6 +143,13 @@ def test_a_label_is_decoded_once(open_bench: Any) -> None:
     assert heard == ["a%2Fb+c\n"]
 
 
+def test_a_plus_in_a_query_is_a_space(open_bench: Any) -> None:
+    heard = []
+    open_bench.handlers["kafka", "ListClusters"] = lambda call: heard.append(call.params) or {}
+    open_bench.ask("GET", b"/v1/clusters?clusterNameFilter=a+b%2Bc&&maxResults=7")
+    assert heard == [{"ClusterNameFilter": "a b+c", "MaxResults": 7}]
+
+
 def test_an_arn_that_was_not_encoded_is_no_path(open_bench: Any) -> None:
     reply = open_bench.ask("GET", b"/v1/clusters/arn:aws:kafka:eu-west-1:1:cluster/a/b-1/operations/x")
     assert reply.status == 404

@@ -31,6 +31,7 @@ def walk(items: list[str], size: int, pages: Pages = PAGES) -> list[list[str]]:
     while token is not None:
         shown, token = pages.page(items, call(MaxResults=size, NextToken=token), key)
         every.append(shown)
+        assert len(every) <= len(items) + 1, "the pages never end"
     return every
 
 

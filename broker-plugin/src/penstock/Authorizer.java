@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Set;
 
 import org.apache.kafka.common.resource.ResourceType;
+import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.metadata.authorizer.StandardAuthorizer;
 import org.apache.kafka.server.authorizer.Action;
 import org.apache.kafka.server.authorizer.AuthorizableRequestContext;
@@ -28,13 +29,16 @@ public class Authorizer extends StandardAuthorizer {
     /** First character of the names of nodes and of the control plane. */
     static final String MARK = "\u00a7";
 
+    /** WriteTxnMarkers: an operator ends a transaction that hangs. Nobody without a name may end one of another's. */
+    private static final int WRITE_TXN_MARKERS = 27;
+
     /**
      * Requests that need ALTER on the cluster and touch only what belongs to clients. ALTER is one operation for many
      * requests; the rest is denied by its absence here, requests of later Kafka versions included: UpdateFeatures (57),
      * UnregisterBroker (64), AddRaftVoter (80), RemoveRaftVoter (81).
      */
     private static final Set<Integer> ALTER_BY_CLIENTS = Set.of(
-        27,  // WriteTxnMarkers: ends a transaction that hangs
+        WRITE_TXN_MARKERS,
         30,  // CreateAcls
         31,  // DeleteAcls
         34,  // AlterReplicaLogDirs
@@ -86,7 +90,8 @@ public class Authorizer extends StandardAuthorizer {
         }
         return switch (action.operation()) {
             case CLUSTER_ACTION -> true;
-            case ALTER -> !ALTER_BY_CLIENTS.contains(context.requestType());
+            case ALTER -> !ALTER_BY_CLIENTS.contains(context.requestType())
+                || context.requestType() == WRITE_TXN_MARKERS && KafkaPrincipal.ANONYMOUS.equals(context.principal());
             case ALTER_CONFIGS -> !ALTER_CONFIGS_BY_CLIENTS.contains(context.requestType());
             default -> false;
         };

@@ -38,7 +38,8 @@ def examine(visit: Visit, told: tuple[type[Exception], ...]) -> Iterator[Finding
         try:
             yield from check(visit)
         except told as error:
-            yield Finding(subject, State.WRONG, f"It could not be looked at: {error}.", "Mend that and look again.")
+            said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+            yield Finding(subject, State.WRONG, f"It could not be looked at: {said}.", "Mend that and look again.")
 
 
 def able(findings: Iterable[Finding]) -> bool:

@@ -11,7 +11,7 @@ import psutil
 from penstock.app import node_user
 from penstock.cli.checks.finding import Finding, State, Visit
 from penstock.kafka.distributions import installed, locate
-from penstock.kafka.java import find_java, reachable
+from penstock.kafka.java import JavaError, find_java, reachable
 from penstock.kafka.versions import newest
 
 MIB = 1 << 20
@@ -41,6 +41,9 @@ def disk(visit: Visit) -> Iterator[Finding]:
 
 def _room(name: str, path: Path, least: int, comfort: int, setting: str, visit: Visit) -> Iterator[Finding]:
     ground = standing(path)
+    if not ground.is_dir():
+        yield Finding(name, State.WRONG, f"{ground} is no folder.", f"Move it away, or choose another with {setting}.")
+        return
     if not os.access(ground, os.W_OK | os.X_OK):
         # A cache that is complete need not be written to.
         harmless = name == "cache" and not least
@@ -151,7 +154,10 @@ def user(visit: Visit) -> Iterator[Finding]:
 
 
 def _java(visit: Visit, uid: int) -> str:
-    found = find_java(visit.settings.java_home, visit.settings.cache)
+    try:
+        found = find_java(visit.settings.java_home, visit.settings.cache)
+    except JavaError:
+        return ""  # told as the finding about Java
     if reachable(found.executable, uid):
         return ""
     return f" Java in {found.home} is out of its reach, so a copy in the cache is run."

@@ -48,10 +48,11 @@ def java(visit: Visit) -> Iterator[Finding]:
 
 def distributions(visit: Visit) -> Iterator[Finding]:
     for version in catalogue():
-        yield _distribution(locate(version, visit.settings.cache), visit.deep)
+        yield distribution(locate(version, visit.settings.cache), visit.deep)
 
 
-def _distribution(place: Installed, deep: bool) -> Finding:
+def distribution(place: Installed, deep: bool) -> Finding:
+    """One version in the cache, or not; `deep` reads every byte of it."""
     version, name = (
         place.distribution.version,
         f"Apache Kafka {place.distribution.kafka} (for {place.distribution.version})",

@@ -19,7 +19,7 @@ from penstock.compute.process import process
 from penstock.compute.process.addresses import holder
 from penstock.compute.process.files import REMEDIES, expand, told
 from penstock.compute.process.home import Place
-from penstock.compute.process.run import Witness, runnable, taken
+from penstock.compute.process.run import Witness, runnable, why_taken
 from penstock.compute.process.user import User
 from penstock.model.node import NodeSpec
 
@@ -61,7 +61,14 @@ class Launcher:
                 "Install it where the nodes' user may run it; for Java, PENSTOCK_JAVA_HOME names another one.",
             )
         for name, port in node.ports.items():
-            if taken(node.address, port):
+            error = why_taken(node.address, port)
+            if error is not None and error.errno != errno.EADDRINUSE:
+                raise Refusal(
+                    "port",
+                    f"{node.id} cannot start: listening on {node.address}:{port}, its address for {name}, fails: {error.strerror}.",
+                    "Give the machine that address back, or delete the cluster and create it anew.",
+                )
+            if error is not None:
                 raise Refusal(
                     "port",
                     f"{node.id} cannot start: {holder(port, node.address)} already listens on {node.address}:{port}, its port for {name}.",

@@ -86,8 +86,9 @@ class ProcessCompute:
         return self._addresses.propose(nodes, taken)
 
     def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
-        """A volume in the node's place that is not its own goes to quarantine and the call raises ComputeError; the next one
-        makes a fresh volume. A taken port and a missing program are remembered: sightings say Blocked while they last."""
+        """A volume in the node's place that is not its own goes to quarantine and the call raises ComputeError. A fresh volume
+        is made for an incarnation that never ran: one that did and is missed is told by sightings (Bereft). A taken port and
+        a missing program are remembered: sightings say Blocked while they last."""
         with self._turn(node.id) as place:
             label = self._label(place, fence)
             if self._witness.alive(self._run(place)):
@@ -111,7 +112,12 @@ class ProcessCompute:
                     files.write(place.record("refused"), json.dumps(told_later).encode())
                     raise
                 place.record("refused").unlink(missing_ok=True)
-            self._volumes.ensure(place, node)
+            self._volumes.ensure(place, node, self._made(place))
+            with told(f"writing down the volume of {node.id}"):
+                if self._made(place) != node.incarnation:
+                    files.write(
+                        place.record("volume"), json.dumps({"incarnation": node.incarnation}).encode(), durable=True
+                    )
             with told(f"writing the files of {node.id}"):
                 self._write_files(place, node, (Applies.START, Applies.LIVE), leaves)
             self._launcher.start(place, node)
@@ -223,6 +229,12 @@ class ProcessCompute:
                 "this one is not in charge any more"
             )
         return label
+
+    def _made(self, place: Place) -> str | None:
+        """The incarnation of the volume that the node last started on."""
+        with told(f"reading the records of {place.id}"):
+            record = self._witness.records.object(place.record("volume"))
+        return None if record is None else str(record["incarnation"])
 
     def _run(self, place: Place) -> Run | None:
         try:

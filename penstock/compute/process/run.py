@@ -20,7 +20,8 @@ from penstock.compute.process import process
 from penstock.compute.process.home import Place
 from penstock.compute.process.process import Process
 from penstock.compute.process.user import User, refused_at
-from penstock.model.observation import Absent, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.compute.process.volumes import missing
+from penstock.model.observation import Absent, Bereft, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 
 SHORT_SECONDS = 30.0
@@ -174,6 +175,9 @@ class Witness:
                 suspended=seen.suspended,
                 leaves=self._leaves(place, label),
             )
+        made = self.records.object(place.record("volume"))
+        if made is not None and not os.path.lexists(place.volume):
+            return Bereft(made["incarnation"], missing(place, made["incarnation"]))
         if blocked := self.blocked(place, label):
             return blocked
         return Absent() if run is None else self._gone(place, run)
@@ -254,16 +258,21 @@ def status(code: int | None) -> str:
 
 
 def taken(address: str, port: int) -> bool:
-    """Does somebody listen there, on the address itself or on the wildcard?
+    """Can one not listen there now? Mostly because somebody does, on the address itself or on the wildcard."""
+    return why_taken(address, port) is not None
+
+
+def why_taken(address: str, port: int) -> OSError | None:
+    """Why one cannot listen there: EADDRINUSE where somebody does; None where one can.
 
     Bound with SO_REUSEADDR, so that connections that are merely closing do not count, and released at once."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))
-        except OSError:
-            return True
-    return False
+        except OSError as error:
+            return error
+    return None
 
 
 def runnable(command: str, user: User | None) -> bool:

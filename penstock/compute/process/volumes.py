@@ -43,6 +43,18 @@ class Foreign(ComputeError):
     """In the node's place lay a volume that is not its own. It lies in quarantine now and the place is empty."""
 
 
+class Missing(ComputeError):
+    """The volume that the node ran on is not in its place."""
+
+
+def missing(place: Place, incarnation: str) -> str:
+    """What to say about it."""
+    return (
+        f"the volume {place.volume} that {place.id} ran on (incarnation {incarnation}) is not there: put it back from where it "
+        "went (the quarantine of this home, or a backup)"
+    )
+
+
 @frozen
 class Volumes:
     """The volumes of a home.
@@ -53,11 +65,11 @@ class Volumes:
     home: Home
     user: User | None = None
 
-    def ensure(self, place: Place, node: NodeSpec) -> None:
+    def ensure(self, place: Place, node: NodeSpec, ran_on: str | None) -> None:
         """The node's own volume lies in its place afterwards: the one that was there, or a fresh one where there was none.
 
-        Raises Foreign where another one lay there. The next call then finds the place empty and makes a fresh volume:
-        Kafka fills it from the other replicas, and what was moved away is still there for people."""
+        `ran_on` is the incarnation that the node last started on. Raises Foreign where another volume lay there, and
+        Missing where the node's own one is not there: an empty one under the same identity would pass for the full one."""
         label = Label(node.id.cluster, node.id.name, node.incarnation)
         if place.volume.exists():
             found = self.label(place.volume)
@@ -71,12 +83,14 @@ class Volumes:
                 raise Foreign(
                     f"the volume in the place of {node.id} belongs to {owner}, not to incarnation {node.incarnation} of this node; "
                     f"it was not "
-                    f"used and lies in {moved}: put the right volume into {place.volume}, or let the next start make a fresh one"
+                    f"used and lies in {moved}: put the right volume into {place.volume}"
                 )
             with told(f"taking over the volume of {node.id}"):
                 if self.user is not None and place.data.stat().st_uid != self.user.uid:
                     give(place.data, self.user.owner)
             return
+        if ran_on == node.incarnation:
+            raise Missing(missing(place, node.incarnation))
         with told(f"making the volume of {node.id} in {place.volume}"):
             self._make(place, node, label)
 

@@ -13,7 +13,7 @@ from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
-from penstock.model.plan import Action, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import Action, Lead, Reasoned, Rehouse, Remove, Renew, Start, Stop, Unregister
 
 
 @frozen
@@ -25,6 +25,8 @@ class Hands:
     """Asked only by acts that talk to Kafka: a cluster that is half there has no connection."""
     issue: Callable[[Leaf], bytes]
     fence: int
+    write_down: Callable[[NodeId, str], None]
+    """Make this the directory id of the node, in the rows."""
 
 
 @frozen
@@ -85,6 +87,8 @@ def act(action: Action, hands: Hands) -> str:
             hands.compute.stop(target, how, hands.fence)
         case Unregister(target, via):
             hands.admin().unregister(target.number, [broker.number for broker in via])
+        case Rehouse(target, directory):
+            hands.write_down(target, directory)
         case Renew(node, paths):
             _renew(node, paths, hands)
         case Lead(target):

@@ -22,7 +22,7 @@ from penstock.control.cluster.steps import COMPLETE, RUNNING, finished, progress
 from penstock.control.reconciler import Verdict
 from penstock.kafka.listeners import standard_ports
 from penstock.kafka.runtimes import NotPrepared
-from penstock.model.ids import ClusterId
+from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Leaf, NodeSpec
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
@@ -192,8 +192,16 @@ class ClusterReconciler:
             admin=lambda: observer.admin(view.spec, view.layout),
             issue=lambda leaf: around.issue(view.spec, leaf),
             fence=around.fence,
+            write_down=self._rehouse,
         )
         return carry_out(plan.actions, hands, around.together)
+
+    def _rehouse(self, node: NodeId, directory: str) -> None:
+        with self._around.store.write() as rows:
+            record = rows.clusters.get(node.cluster)
+            if record is not None:
+                place = evolve(record.spec.place(node), directory=directory)
+                rows.clusters.put_spec(record.spec.with_place(place), bump=False)
 
     def _commit(
         self, view: ClusterView, plan: Plan, done: Sequence[Done], failures: Sequence[Failure], now: datetime
@@ -232,8 +240,8 @@ class ClusterReconciler:
     def _operation(self, view: ClusterView, status: ClusterStatus) -> tuple[OpenOperation | None, bool]:
         """The open operation as it stands after this look, and whether it is complete."""
         operation = view.operation
-        if operation is None or not status.completed:
-            return operation, False
+        if operation is None or not status.completed or not view.layout:
+            return operation, False  # of a cluster that is to go, or cannot be laid out now, nothing can be read
         steps = progress(view, operation)
         if finished(steps) and status.message is None:
             return evolve(operation, steps=steps, state=COMPLETE[operation.kind]), True

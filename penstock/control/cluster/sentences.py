@@ -8,7 +8,18 @@ from datetime import datetime
 from penstock.control.cluster.act import Done, Failure
 from penstock.control.cluster.health import below_full, missing, serves
 from penstock.model.ids import NodeId
-from penstock.model.observation import Absent, Blocked, ClusterView, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.observation import (
+    Absent,
+    Bereft,
+    Blocked,
+    ClusterView,
+    Gone,
+    Known,
+    Observed,
+    Running,
+    Sighting,
+    Unknown,
+)
 from penstock.model.operation import OpenOperation
 from penstock.model.plan import Plan, Waiting
 from penstock.model.spec import ClusterStatus
@@ -54,6 +65,8 @@ def describe(seen: Observed[Sighting], now: datetime) -> str:
             return f"ended{when} with {status}{again}"
         case Known(Absent()):
             return "was never started"
+        case Known(Bereft(_, why)):
+            return f"cannot start: {why}"
         case Known(Blocked(why, fix)):
             return f"cannot run: {why} {fix}"
         case Unknown(why):

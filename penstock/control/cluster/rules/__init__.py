@@ -11,6 +11,7 @@ from penstock.control.cluster.rules.certificates import certificates
 from penstock.control.cluster.rules.leaders import leaders
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.removal import removal
+from penstock.control.cluster.rules.replace import replace
 from penstock.control.cluster.rules.revision import revision
 from penstock.control.cluster.rules.revive import revive
 from penstock.control.cluster.rules.thaw import thaw
@@ -23,6 +24,7 @@ RULES: tuple[Rule, ...] = (
     removal,  # what should not exist goes
     bootstrap,  # what was never started starts
     revive,  # what ended starts again
+    replace,  # what lost its storage gets a new one, where others have the data
     thaw,  # what does no work is ended, so that it can start again
     registration,  # what runs and is no member is restarted
     certificates,  # what expires is renewed

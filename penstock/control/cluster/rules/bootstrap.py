@@ -10,7 +10,9 @@ from penstock.model.plan import Start
 
 
 def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
-    """Start every node of the layout that was never started; what cannot run where it should is said, not retried blindly."""
+    """Start every node of the layout that was never started; what cannot run where it should is said.
+
+    A block is looked at again with every sighting, so it lifts by itself."""
     for node in view.layout:
         match view.sighting(node.id):
             case Known(Absent()):
@@ -19,7 +21,6 @@ def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
                 draft.wait(on=str(node.id), because=f"{why} {fix}", heals=True)
                 if not view.status.completed:
                     draft.stuck(f"{node.id} cannot run: {why} {fix}")
-                draft.act(Start(node), because=f"{node.id} was blocked; trying whether it still is", heals=True)
             case Unknown(why):
                 draft.wait(on=str(node.id), because=why)
             case _:

@@ -1,0 +1,53 @@
+"""Nodes that lost their volume: a broker gets a fresh one under a new storage identity, where others have its data.
+
+One storage at a time, and only with proof. A controller's votes are in its volume: it is never given an empty one by
+itself (a majority of fresh ones would forget the cluster)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.draft import PARTITIONS, Draft
+from penstock.control.cluster.health import serves
+from penstock.kafka.placement import next_directory
+from penstock.model.ids import Role
+from penstock.model.node import NodeSpec
+from penstock.model.observation import Bereft, ClusterView, Known, Unknown
+from penstock.model.plan import Rehouse, Start
+
+
+def replace(view: ClusterView, draft: Draft, now: datetime) -> None:
+    """Give the next bereft broker a new identity, and start it once that is written down."""
+    for node in view.layout:
+        match view.sighting(node.id):
+            case Known(Bereft(incarnation, why)) if incarnation != node.incarnation:
+                draft.act(Start(node), because=f"{node.id} has a new storage identity", heals=True)
+            case Known(Bereft(_, why)):
+                obstacle = _obstacle(node, view, draft)
+                if obstacle is None:
+                    directory = next_directory(node.incarnation)
+                    draft.act(
+                        Rehouse(node.id, directory), because=f"{why}; other brokers have all its data", heals=True
+                    )
+                else:
+                    draft.wait(on=str(node.id), because=f"{why}. It gets no fresh one because {obstacle}", heals=True)
+            case _:
+                pass
+
+
+def _obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | None:
+    """Why the node may not have a fresh volume now; None where it may."""
+    if node.id.role is Role.CONTROLLER:
+        return "a controller's votes are in its volume"
+    if view.depth < PARTITIONS:
+        draft.look(PARTITIONS)
+        return "the partitions must be looked at first"
+    others = [other.id for other in view.layout if other.id.role is Role.BROKER and other.id != node.id]
+    if absent := [str(other) for other in others if not serves(other, view)]:
+        return f"{', '.join(absent)} must serve first"
+    match view.partitions:
+        case Unknown(why):
+            return f"the partitions are not known ({why})"
+        case Known(partitions):
+            alone = [str(p) for p in partitions if node.id.number in p.replicas and not set(p.isr) - {node.id.number}]
+            return f"nobody else has {', '.join(alone[:5])} in sync" if alone else None

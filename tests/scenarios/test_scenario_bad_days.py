@@ -1,0 +1,149 @@
+"""Worse than a crash: the machine restarts, volumes are mixed up, a file is spoiled, a stranger sits on a port."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+from oracle.load import check, loaded, make_topic
+from oracle.plane import Cluster, until
+
+
+def test_the_machine_restarts(orders: Cluster) -> None:
+    """Every process of the home ends, and the records are of another boot: their pids belong to strangers now."""
+    config, home = orders.client("tls"), orders.plane.home
+    make_topic(config, "reboot-machine", 3)
+    with loaded(config, "reboot-machine", 3) as load:
+        load.advance()
+    before = orders.pids()
+    dead = home.processes()
+    for process in dead:
+        process.kill()
+    psutil.wait_procs(dead, 20)
+    stranger = subprocess.Popen(["sleep", "600"])
+    try:
+        stat = Path(f"/proc/{stranger.pid}/stat").read_text()
+        born = int(stat.rpartition(")")[2].split()[19])
+        for name in ("run", "keeper"):
+            for path in (home.path / "nodes" / orders.id).glob(f"*/{name}.json"):
+                record = json.loads(path.read_text()) | {"boot": "the boot before", "pid": stranger.pid, "birth": born}
+                path.write_text(json.dumps(record | ({"clock": record["clock"] + 1e6} if name == "run" else {})))
+        orders.plane.up()
+        for node in before:
+            orders.restarted(node, stranger.pid)
+            until(lambda node=node: orders.listens(node), f"{node} listens", more=orders.said)  # type: ignore[misc]
+        orders.active()
+        assert stranger.poll() is None, "a stranger was ended whose pid had been a node's"
+    finally:
+        stranger.kill()
+        stranger.wait()
+    with loaded(config, "reboot-machine", 3) as later:
+        later.advance()
+    check(config, "reboot-machine", 3, [load, later])
+    assert any("the machine restarted" in sentence for sentence in orders.events())
+
+
+def test_volumes_of_two_brokers_are_swapped(orders: Cluster) -> None:
+    """Neither is used, neither is deleted, and the third broker fills fresh ones."""
+    config, plane = orders.client("tls"), orders.plane
+    make_topic(config, "swapped", 3)
+    with loaded(config, "swapped", 3) as load:
+        load.advance()
+    plane.kill()
+    old = {node: orders.kill(node) for node in ("broker-1", "broker-2")}
+    psutil.wait_procs([psutil.Process(pid) for pid in old.values() if psutil.pid_exists(pid)], 10)
+    one, two = orders.volume("broker-1"), orders.volume("broker-2")
+    aside = one.with_name("aside")
+    one.rename(aside)
+    two.rename(one)
+    aside.rename(two)
+    inodes = {one.stat().st_ino, two.stat().st_ino}
+    plane.up()
+    for node, pid in old.items():
+        orders.healed(node, pid)
+    quarantined = [path for path in (plane.home.path / "quarantine").iterdir() if orders.id in path.name]
+    assert {path.stat().st_ino for path in quarantined} == inodes
+    assert all(list((path / "data").glob("swapped-*/*.log")) for path in quarantined), "data was taken out of a volume"
+    with loaded(config, "swapped", 3) as later:
+        later.advance()
+    check(config, "swapped", 3, [load, later])
+
+
+def test_a_broker_whose_file_is_spoiled_rests_longer_each_time(orders: Cluster) -> None:
+    config = orders.client("tls")
+    make_topic(config, "spoiled", 3)
+    meta = orders.volume("broker-3") / "data" / "meta.properties"
+    good = meta.read_text()
+    with loaded(config, "spoiled", 3) as load:
+        before, seen = orders.pids(), len(orders.ended("broker-3"))
+        meta.write_text(good.replace("cluster.id=", "cluster.id=not"))
+        orders.kill("broker-3")
+        try:
+            until(lambda: len(orders.ended("broker-3")) >= min(seen + 5, 20), "five runs ended", more=orders.said)
+            assert orders.state == "HEALING"
+            explained, info = orders.explain(), orders.describe()["StateInfo"]
+        finally:
+            meta.write_text(good)
+        orders.active()
+        load.advance()
+    runs = orders.ended("broker-3")[-5:]
+    rests = [b["ended"] - b["seconds"] - a["ended"] for a, b in zip(runs, runs[1:], strict=False)]
+    assert rests[-1] > 3.5, rests
+    assert rests[-1] > rests[0] + 1, rests
+    assert "times in a row" in explained
+    last_words = "Its last log line: "
+    assert last_words in explained
+    spoken = explained.partition(last_words)[2].splitlines()[0].strip()
+    assert spoken in info["Message"] or "not" in spoken, info
+    assert "broker 3" in info["Message"]
+    assert {node for node, pid in orders.pids().items() if before[node] != pid} == {"broker-3"}
+    check(config, "spoiled", 3, [load])
+
+
+def test_a_stranger_sits_on_the_port_of_a_dead_broker(orders: Cluster) -> None:
+    """A sentence and not a loop; when the stranger leaves, the broker is back at its address."""
+    plane, label = orders.plane, orders.record("broker-1", "node")
+    address, port = label["address"], label["ports"]["CLIENT_SECURE"]
+    plane.kill()
+    old = orders.kill("broker-1")
+    until(lambda: not psutil.pid_exists(old), "the broker is dead")
+    with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        stranger.bind((address, port))
+        stranger.listen()
+        plane.up()
+        orders.reach("HEALING")
+        until(
+            lambda: f"already listens on {address}:{port}" in str(orders.describe().get("StateInfo")),
+            "the stranger is named in stateInfo",
+            more=orders.said,
+        )
+        explained = orders.explain()
+        assert f"pid {os.getpid()}" in explained
+        assert "Stop that program" in explained
+        assert orders.pid("broker-1") == old
+        told = len(orders.events())
+        time.sleep(3)
+        assert len(orders.events()) <= told + 1, "it loops"
+    orders.healed("broker-1", old)
+    assert orders.record("broker-1", "node")["address"] == address
+
+
+def test_a_frozen_control_plane_that_wakes_up_does_no_harm(orders: Cluster) -> None:
+    before, pid = orders.pids(), orders.plane.pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        old = orders.kill("broker-2")
+        time.sleep(2)
+        assert orders.pid("broker-2") == old
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    orders.healed("broker-2", old)
+    after = orders.pids()
+    assert {node for node in before if before[node] != after[node]} == {"broker-2"}

@@ -1,0 +1,67 @@
+"""A create that cannot work: FAILED with cause and fix, and the delete leaves nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+from oracle.plane import Home, Plane
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 24 MiB. It takes root to mount one."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root; run the tests as root (as CI does) to have this one")
+    folder = Path(mkdtemp(prefix="penstock-small-", dir="/tmp"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()
+
+
+def test_the_disk_is_full(small_disk: Path, homes: Callable[..., Home]) -> None:
+    home = homes(within=small_disk, create_patience_seconds="8")
+    plane = Plane(home).up()
+    free = os.statvfs(small_disk)
+    ballast = small_disk / "ballast"
+    # Room for the store's own pages and for less than the nodes need.
+    ballast.write_bytes(b"\0" * (free.f_bavail * free.f_bsize - 600_000))
+    cluster = plane.begin("cramped")
+    cluster.reach("FAILED")
+    info = cluster.describe()["StateInfo"]
+    assert "space" in info["Message"], info
+    ballast.unlink()
+    cluster.delete()
+
+
+def test_there_is_no_java(homes: Callable[..., Home], tmp_path: Path) -> None:
+    empty = tmp_path / "no-java"
+    empty.mkdir()
+    plane = Plane(homes(java_home=str(empty))).up()
+    cluster = plane.begin("javaless")
+    cluster.reach("FAILED")
+    info = cluster.describe()["StateInfo"]
+    assert "java" in info["Message"].lower(), info
+    assert str(empty) in info["Message"]
+    assert "PENSTOCK_JAVA_HOME" in info["Message"], "it says no fix"
+    cluster.delete()
+
+
+def test_nodes_may_not_enter_the_home(homes: Callable[..., Home]) -> None:
+    home = homes()
+    closed = home.path / "closed"
+    closed.mkdir(mode=0o700 if os.geteuid() == 0 else 0o000)
+    inner = Home(closed / "inner", home.registry, dict(home.settings))
+    refused = inner.run("up", "--detach", "--listen", "127.0.0.1:0", check=False)
+    assert refused.returncode == 1
+    assert str(closed) in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert inner.processes() == []
+    closed.chmod(0o700)
