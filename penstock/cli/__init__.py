@@ -81,7 +81,9 @@ def told() -> tuple[type[Exception], ...]:
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--home", type=click.Path(path_type=Path), help="Where this home's state lives (PENSTOCK_HOME).")
+@click.option(
+    "--home", type=click.Path(path_type=Path, readable=False), help="Where this home's state lives (PENSTOCK_HOME)."
+)
 @click.version_option(package_name="penstock")
 @click.pass_context
 def main(ctx: click.Context, home: Path | None) -> None:

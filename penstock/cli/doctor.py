@@ -28,8 +28,7 @@ def doctor(ctx: click.Context, deep: bool, hosts: bool, as_json: bool) -> None:
     Example: penstock doctor --json; `penstock doctor --hosts | sudo tee -a /etc/hosts` for names in place of addresses."""
     chosen = settings(ctx)
     if hosts:
-        found = _hosts(chosen)
-        show(found, as_json, lambda: "\n".join(f"{each['address']}\t{each['name']}" for each in found))
+        _print_hosts(_hosts(chosen), as_json)
         return
     _examine(ctx, chosen, deep, as_json)
 
@@ -76,6 +75,11 @@ def _hosts(chosen: Settings) -> list[dict[str, str]]:
         for place in record.spec.brokers
         if place.endpoint is not None
     ]
+
+
+def _print_hosts(found: Sequence[dict[str, str]], as_json: bool) -> None:
+    if as_json or found:
+        show(found, as_json, lambda: "\n".join(f"{each['address']}\t{each['name']}" for each in found))
 
 
 def _text(value: dict[str, Any]) -> str:

@@ -56,6 +56,8 @@ def _path(settings: Settings) -> Path:
 
 
 def _url(path: Path) -> str:
-    # Without a write-ahead log beside it the file is complete in itself; opening it as usual would make one.
-    whole = path.with_name(f"{path.name}-wal").exists()
-    return f"{path.absolute().as_uri()}?{'mode=ro' if whole else 'mode=ro&immutable=1'}"
+    if not path.with_name(f"{path.name}-wal").exists():
+        # The file is complete in itself; opened as usual, it would get a write-ahead log.
+        return f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    untouched = "&readonly_shm=1" if path.with_name(f"{path.name}-shm").exists() else ""
+    return f"{path.absolute().as_uri()}?mode=ro{untouched}"

@@ -116,8 +116,9 @@ def _written(values: Mapping[str, str], kind: Client) -> str:
 
 
 @click.command()
+@as_json
 @click.pass_context
-def ca(ctx: click.Context) -> None:
+def ca(ctx: click.Context, as_json: bool) -> None:
     """The certificate authority that client listeners are signed by, as PEM.
 
     Example: penstock ca > penstock-ca.pem"""
@@ -127,6 +128,7 @@ def ca(ctx: click.Context) -> None:
     founded(chosen)
     app = open_home(chosen)
     try:
-        click.echo(app.home_ca.decode(), nl=False)
+        pem = app.home_ca.decode()
+        show({"pem": pem}, as_json, pem.rstrip)
     finally:
         app.close()

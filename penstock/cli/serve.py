@@ -34,7 +34,9 @@ STOP_PATIENCE = 30.0
 
 
 @click.command()
-@click.option("--home", type=click.Path(path_type=Path), help="Where this home's state lives (PENSTOCK_HOME).")
+@click.option(
+    "--home", type=click.Path(path_type=Path, readable=False), help="Where this home's state lives (PENSTOCK_HOME)."
+)
 @click.option("--listen", help="Address and port of the API (127.0.0.1:9480); port 0 picks a free one.")
 @click.option("--detach", is_flag=True, help="Return once the control plane answers.")
 @click.option("--insecure-no-auth", is_flag=True, default=None, help="Accept unsigned requests; loopback only.")
@@ -194,9 +196,12 @@ def down(ctx: click.Context, nodes: bool, purge: bool, yes: bool) -> None:
     founded(chosen)
     if purge and not yes:
         click.confirm(f"Remove every cluster of {chosen.home} with all its data?", abort=True)
-    if (holder := home_lock(chosen).holder()) is not None:
+    lock = home_lock(chosen)
+    if (holder := lock.holder()) is not None:
         _end(holder.pid)
         click.echo(f"the control plane (pid {holder.pid}) has ended")
+    elif lock.held():
+        raise click.ClickException(f"a control plane is just starting on {chosen.home}; repeat this in a moment")
     else:
         click.echo(f"no control plane serves {chosen.home}")
     if nodes or purge:

@@ -9,62 +9,28 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any, TypeVar
 
 from attrs import frozen
-from kafka.protocol.admin import (
-    CreateTopicsRequest,
-    DescribeClusterRequest,
-    DescribeConfigsRequest,
-    DescribeQuorumRequest,
-    ElectLeadersRequest,
-    IncrementalAlterConfigsRequest,
-)
-from kafka.protocol.metadata import MetadataRequest
 
-from penstock.kafka import answers
+from penstock.kafka import answers, questions
 from penstock.kafka.wire import (
     DEADLINE,
     AnswerLost,
     Connection,
     KafkaRefused,
     KafkaUnreachable,
-    UnregisterBrokerRequest,
     refuse,
 )
 from penstock.model.observation import BrokerSeen, Partition, Quorum
-
-VERSIONS: Mapping[type, int] = MappingProxyType(
-    {
-        MetadataRequest: 12,
-        DescribeConfigsRequest: 4,
-        CreateTopicsRequest: 7,
-        ElectLeadersRequest: 2,
-        IncrementalAlterConfigsRequest: 1,
-        DescribeQuorumRequest: 2,
-        DescribeClusterRequest: 2,
-        UnregisterBrokerRequest: 0,
-    }
-)
-"""Version of each request; every Kafka from 4.0 on speaks them (fenced brokers are listed from DescribeCluster 2)."""
 
 STALE_MS = 3000
 """A broker whose metadata is older than this is not believed about partitions; a healthy one fetches twice a second."""
 
 NOT_LEADER, NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED = 6, 41, 102
 ELECTION_NOT_NEEDED = 84
-TOPIC, BROKER = 2, 4
-"""Kinds of configured things on the wire."""
 
-
-CHANGES_ONCE = (CreateTopicsRequest,)
-"""Requests that are not sent a second time when an answer was lost: the second would be refused by what the first did."""
-
-_AlterResource: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
-_DescribeResource: Any = DescribeConfigsRequest.DescribeConfigsResource
-_Unregister: Any = UnregisterBrokerRequest
-_Topic: Any = CreateTopicsRequest.CreatableTopic
 
 T = TypeVar("T")
 
@@ -112,7 +78,7 @@ class ClusterAdmin:
         More than a handshake: network threads, handlers and the metadata behind them have to move. Never raises for a
         node that does not answer; `unanswered` has the reason."""
         node = self._nodes[number]
-        request = MetadataRequest(topics=[]) if node in self._brokers else answers.quorum_question()
+        request = questions.nothing() if node in self._brokers else questions.quorum()
         try:
             self._call(node, request)
         except KafkaUnreachable:
@@ -121,14 +87,13 @@ class ClusterAdmin:
 
     def brokers(self) -> Mapping[int, BrokerSeen]:
         """Registered brokers, fenced ones too, as some broker's metadata has them."""
-        request = DescribeClusterRequest(include_fenced_brokers=True)
-        return self._first(self._brokers, request, answers.brokers)
+        return self._first(self._brokers, questions.brokers(), answers.brokers)
 
     def quorum(self) -> Quorum:
         """The metadata quorum in its leader's words. Controllers are asked themselves: brokers could only pass it on.
 
         KafkaRefused (6) where every controller that answers says that it does not lead: there is no leader now."""
-        return self._first(self._controllers, answers.quorum_question(), answers.quorum)
+        return self._first(self._controllers, questions.quorum(), answers.quorum)
 
     def partitions(self) -> tuple[Partition, ...]:
         """Every partition with its topic's effective min ISR.
@@ -139,10 +104,10 @@ class ClusterAdmin:
         fresh = [node for node in self._brokers if node.number not in late]
         if not fresh:
             raise KafkaUnreachable("no broker has followed the metadata lately; " + "; ".join(late.values()))
-        metadata = self._first(fresh, MetadataRequest(topics=None, allow_auto_topic_creation=False), answers.topics)
+        metadata = self._first(fresh, questions.topics(), answers.topics)
         if not metadata:
             return ()
-        request = _describe(TOPIC, metadata, ("min.insync.replicas",))
+        request = questions.configs(questions.TOPIC, metadata, (answers.MIN_ISR,))
         return answers.partitions(metadata, self._first(fresh, request, answers.configs))
 
     def unregister(self, broker: int, via: Iterable[int]) -> None:
@@ -157,7 +122,7 @@ class ClusterAdmin:
             try:
                 # A fresh connection: on an old one the request could be lost unseen.
                 with Connection.connect(node.address, node.port, self._tls, self._deadline) as connection:
-                    answer = connection.call(_Unregister(broker_id=broker), 0, self._deadline)
+                    answer = connection.call(questions.unregister(broker), 0, self._deadline)
             except AnswerLost as error:
                 self._note(node, error)
                 raise
@@ -174,7 +139,7 @@ class ClusterAdmin:
 
     def elect_preferred(self, via: int | None = None) -> Mapping[str, str]:
         """Give every partition its preferred leader. Returns `topic-index` -> why, of those that kept another one."""
-        request = ElectLeadersRequest(election_type=0, topic_partitions=None, timeout_ms=self._milliseconds)
+        request = questions.elect_preferred(self._milliseconds)
         nodes = self._brokers if via is None else (self._nodes[via],)
         kept = self._first(nodes, request, answers.elections)
         return {partition: why for partition, (code, why) in kept.items() if code not in (0, ELECTION_NOT_NEEDED)}
@@ -183,36 +148,28 @@ class ClusterAdmin:
         """Set dynamic properties of one node. Setting a key store's path to what it is makes the node read it anew.
 
         A broker takes its own; those of a controller go to the active controller (Kafka from 4.3 on)."""
-        configs = [
-            _AlterResource.AlterableConfig(name=name, config_operation=0, value=value) for name, value in values.items()
-        ]
-        resource = _AlterResource(resource_type=BROKER, resource_name=str(number), configs=configs)
-        request = IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+        request = questions.set_configs(number, values)
         node = self._nodes[number]
         nodes = (node,) if node in self._brokers else self._controllers
         self._first(nodes, request, answers.altered)
 
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
-        request = _describe(BROKER, [str(number)], names)
+        request = questions.configs(questions.BROKER, [str(number)], names)
         return self._first((self._nodes[number],), request, answers.configs)[str(number)]
 
     def topic_config(self, topic: str, names: Iterable[str]) -> Mapping[str, str | None]:
-        """Effective values of a topic's properties, by name."""
-        return self._first(self._brokers, _describe(TOPIC, [topic], names), answers.configs)[topic]
+        """Effective values of a topic's properties, by name. KafkaRefused (3) where there is no such topic."""
+        found = self._first(self._brokers, questions.configs(questions.TOPIC, [topic], names), answers.configs)
+        if topic not in found:
+            raise KafkaRefused(f"reading the settings of {topic}", answers.UNKNOWN_TOPIC)
+        return found[topic]
 
     def create_topic(
         self, name: str, partitions: int = -1, replicas: int = -1, config: Mapping[str, str] | None = None
     ) -> None:
         """Create a topic; -1 takes the cluster's default. Its leaders may take a moment longer than the answer."""
-        wanted = _Topic(
-            name=name,
-            num_partitions=partitions,
-            replication_factor=replicas,
-            assignments=[],
-            configs=[_Topic.CreatableTopicConfig(name=key, value=value) for key, value in (config or {}).items()],
-        )
-        request = CreateTopicsRequest(topics=[wanted], timeout_ms=self._milliseconds, validate_only=False)
+        request = questions.create_topic(name, partitions, replicas, config or {}, self._milliseconds)
         self._first(self._brokers, request, answers.created, again=False)
 
     def close(self) -> None:
@@ -264,7 +221,7 @@ class ClusterAdmin:
 
     def _call(self, node: NodeAddress, request: Any) -> Any:
         until = time.monotonic() + self._deadline
-        version = VERSIONS[type(request)]
+        version = questions.VERSIONS[type(request)]
         with self._lock:
             kept = self._pool.get(node.number)
         try:
@@ -273,13 +230,18 @@ class ClusterAdmin:
                     answer = kept.call(request, version, self._deadline)
                 except AnswerLost as error:
                     # The node may have ended an idle connection, or be another process by now: then a new one is due.
-                    if error.timed_out or type(request) in CHANGES_ONCE:
+                    if error.timed_out or type(request) in questions.CHANGES_ONCE:
                         raise
                 else:
                     self._note(node, None)
                     return answer
             fresh = Connection.connect(node.address, node.port, self._tls, max(0.05, until - time.monotonic()))
             with self._lock:
+                other = self._pool.get(node.number)
+                if other is not None and other is not kept and other.open:
+                    # Another thread was quicker; one connection is enough.
+                    fresh.close()
+                    fresh = other
                 self._pool[node.number] = fresh
             answer = fresh.call(request, version, max(0.05, until - time.monotonic()))
         except KafkaUnreachable as error:
@@ -294,12 +256,6 @@ class ClusterAdmin:
                 self._unanswered.pop(node.number, None)
             else:
                 self._unanswered[node.number] = str(error)
-
-
-def _describe(kind: int, names: Iterable[str], keys: Iterable[str]) -> Any:
-    wanted = list(keys)
-    resources = [_DescribeResource(resource_type=kind, resource_name=name, configuration_keys=wanted) for name in names]
-    return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
 
 
 def _joined(failures: Sequence[str]) -> str:

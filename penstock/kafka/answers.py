@@ -5,23 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kafka.protocol.admin import DescribeQuorumRequest
-
 from penstock.kafka.placement import kafka_id_text
 from penstock.kafka.wire import error_name, refuse
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
 
-METADATA_TOPIC = "__cluster_metadata"
 UNKNOWN_TOPIC = 3
 MIN_ISR = "min.insync.replicas"
-
-_Topic: Any = DescribeQuorumRequest.TopicData
-
-
-def quorum_question() -> Any:
-    """DescribeQuorum; only the leader of the quorum answers it without an error code."""
-    partition = _Topic.PartitionData(partition_index=0)
-    return DescribeQuorumRequest(topics=[_Topic(topic_name=METADATA_TOPIC, partitions=[partition])])
 
 
 def quorum(answer: Any) -> Quorum:

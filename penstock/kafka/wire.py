@@ -116,7 +116,7 @@ class Connection:
         except OSError as error:
             if stream is not None:
                 stream.close()
-            raise KafkaUnreachable(f"no connection to {peer} within {within:g} s: {error}") from error
+            raise KafkaUnreachable(f"no connection to {peer} within {within:.2g} s: {error}") from error
         return cls(stream, peer)
 
     @property
@@ -140,7 +140,7 @@ class Connection:
             except TimeoutError as error:
                 self._close()
                 raise AnswerLost(
-                    f"{self._peer} did not answer {request.name} within {within:g} s", timed_out=True
+                    f"{self._peer} did not answer {request.name} within {within:.2g} s", timed_out=True
                 ) from error
             except OSError as error:
                 self._close()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
@@ -19,6 +20,14 @@ from tests.cli.house import House, wait_for
 def house() -> Iterator[House]:
     """A house in which nothing was made yet."""
     yield from _built()
+
+
+@pytest.fixture
+def nobody() -> Iterator[Callable[[], None]]:
+    """Call it to be a user without rights for the rest of the test, where the tests run as root."""
+    before = os.geteuid()
+    yield lambda: os.seteuid(65534 if before == 0 else before)
+    os.seteuid(before)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import subprocess
 from pathlib import Path
 from urllib.request import urlopen
@@ -16,9 +15,9 @@ from click.testing import CliRunner
 
 from penstock.app import open_home
 from penstock.cli import Commands, main
-from penstock.kafka.java import JavaError
 from penstock.model.spec import ClusterStatus
 from penstock.settings import load
+from penstock.store.homelock import HomeLock
 from tests.cli.house import House, told
 from tests.fakes.views import desired
 
@@ -79,6 +78,22 @@ class TestOneLife:
         nobody = house.run("down")
         assert (nobody.returncode, nobody.stdout) == (0, f"no control plane serves {house.home}\n")
 
+    def test_down_does_not_overlook_a_control_plane_that_is_starting(self, house: House) -> None:
+        open_home(load(home=house.home, network_registry=house.root / "networks")).close()
+        lock = HomeLock(house.home / "lock")
+        assert lock.acquire()
+        try:
+            assert "is just starting" in told(house.say("down", "--purge", "--yes"))
+            (plane,) = [
+                f
+                for f in json.loads(house.say("doctor", "--json").stdout)["findings"]
+                if f["subject"] == "control plane"
+            ]
+            assert (plane["state"], "it is starting, or hangs" in plane["sentence"]) == ("warning", True)
+        finally:
+            lock.release()
+        assert house.home.exists()
+
     def test_purge_asks_and_then_leaves_nothing(self, house: House) -> None:
         house.run("up", "--detach")
         asked = house.run("down", "--purge")
@@ -96,50 +111,6 @@ class TestOneLife:
         assert "Traceback" not in failed.stderr
 
 
-class TestRefusals:
-    @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "example.org:80", ":9480"])
-    def test_no_listener_for_everyone_without_authentication(self, house: House, listen: str) -> None:
-        assert "wants a loopback listener" in told(house.say("up", "--insecure-no-auth", "--listen", listen))
-        assert not house.home.exists()
-
-    def test_a_port_that_is_taken(self, house: House) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as stranger:
-            listen = f"127.0.0.1:{stranger.getsockname()[1]}"
-            sentence = told(house.run("up", "--listen", listen))
-        assert f"cannot listen on {listen}" in sentence
-        assert "--listen" in sentence
-
-    def test_a_home_that_is_a_file(self, house: House) -> None:
-        house.home.write_text("a letter")
-        assert f"{house.home} cannot be used" in told(house.run("up"))
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_a_home_that_may_not_be_read(self, house: House) -> None:
-        house.home.mkdir(mode=0)
-        assert "Permission denied" in told(house.say("status"))
-
-    @pytest.mark.parametrize(
-        ("spoil", "words"),
-        [
-            (lambda home: (home / "key").chmod(0o644), "chmod 600"),
-            (lambda home: (home / "key").write_bytes(b"short"), "was damaged"),
-            (lambda home: (home / "key").write_bytes(bytes(32)), "Restore the key file"),
-            (lambda home: (home / "store.sqlite3").write_bytes(b"no database" * 500), "restore it from a backup"),
-            (lambda home: (home / "penstock.toml").write_text("region = 3"), "region: "),
-            (lambda home: (home / "penstock.toml").write_text("listn = 'x'"), "listn: "),
-            (lambda home: (home / "penstock.toml").write_text("listen ="), "is no TOML file"),
-            (lambda home: (home / "penstock.toml").write_bytes(b"# gr\xfc\xdfe"), "is no TOML file"),
-        ],
-    )
-    def test_a_home_that_is_spoilt_is_told_in_one_sentence(self, house: House, spoil, words: str) -> None:
-        open_home(load(home=house.home, network_registry=house.root / "networks")).close()
-        spoil(house.home)
-        assert words in told(house.say("status"))
-
-    def test_a_setting_that_is_wrong_in_the_environment(self, house: House) -> None:
-        assert "realism: " in told(house.say("status", PENSTOCK_REALISM="surreal"))
-
-
 class TestReaching:
     def test_a_shell_takes_the_variables_as_they_are(self, served: House) -> None:
         said = served.run("env")
@@ -151,6 +122,7 @@ class TestReaching:
         assert promised["AWS_ENDPOINT_URL_KAFKA"] == promised["AWS_ENDPOINT_URL_STS"] == promised["PENSTOCK_ENDPOINT"]
         assert len(promised["PENSTOCK_SUBNETS"].split(",")) == 3
         assert Path(promised["PENSTOCK_CA"]).read_text() == served.say("ca").stdout
+        assert json.loads(served.say("ca", "--json").stdout) == {"pem": served.say("ca").stdout}
 
     def test_the_profile_is_all_that_an_sdk_needs(
         self, served: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -267,18 +239,3 @@ class TestLooking:
             assert json.loads(follower.stdout.readline())["seq"] == 1
             assert follower.poll() is None
             follower.kill()
-
-
-def test_a_java_that_goes_bad_is_a_cause_and_not_a_traceback(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = open_home(load(home=house.home, network_registry=house.root / "networks"))
-    try:
-
-        def broken(version: str) -> None:
-            raise JavaError("there is no Java")
-
-        monkeypatch.setattr(app.runtimes, "get", broken)
-        _, plan = app.reconciler.decide(desired(), ClusterStatus(), None, app.clock(), woken=True)
-    finally:
-        app.close()
-    assert plan.stuck is not None
-    assert "there is no Java" in plan.stuck

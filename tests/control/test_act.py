@@ -1,13 +1,13 @@
 """Acting: each action is exactly one outside call, and a failure holds up its own node alone."""
 
 from attrs import define, field
+from fakes.views import broker, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
 from penstock.kafka.wire import KafkaError
 from penstock.model.plan import How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
-from tests.fakes.views import broker, three_brokers
 
 
 @define
@@ -50,7 +50,13 @@ class Recorder:
 
 
 def carried_out(recorder, *actions):
-    hands = Hands(recorder, lambda: recorder, lambda leaf: b"pem", 7, lambda node, directory: recorder._note("write down", node.name, directory))
+    hands = Hands(
+        recorder,
+        lambda: recorder,
+        lambda leaf: b"pem",
+        7,
+        lambda node, directory: recorder._note("write down", node.name, directory),
+    )
     return carry_out([Reasoned(action, "because") for action in actions], hands)
 
 

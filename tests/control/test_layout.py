@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from fakes.views import PlainJava, broker, desired, frame
 
 from penstock.control.cluster.layout import dns_name, lay_out
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
 from penstock.model.ids import Role
 from penstock.model.node import Applies, Issuer, digest
 from penstock.model.spec import ClientBroker, Endpoint
-from tests.fakes.views import PlainJava, broker, desired, frame
 
 GOLDEN = Path(__file__).parent / "golden" / "layout.json"
 

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 from attrs import define, evolve, field
+from fakes.views import NOW, broker, controller, three_brokers
 
 from penstock.control.cluster.observe import Observer
 from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Absent, Known, Unknown
-from tests.fakes.views import NOW, broker, controller, three_brokers
 
 
 @define

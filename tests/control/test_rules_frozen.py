@@ -1,6 +1,7 @@
 """Nodes that run and do no work: proved first, then ended, one at a time."""
 
 import pytest
+from fakes.views import NOW, ago, broker, controller, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.health import frozen, serves, suspect
@@ -8,7 +9,6 @@ from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.thaw import thaw
 from penstock.model.observation import Unknown
 from penstock.model.plan import How, Stop
-from tests.fakes.views import NOW, ago, broker, controller, three_brokers
 
 
 def stops(seen, *rules):

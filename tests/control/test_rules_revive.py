@@ -1,13 +1,13 @@
 """Nodes that ended come back, and UnregisterBroker is used only where it can do no harm (kafka.md 3.3)."""
 
 import pytest
+from fakes.views import ago, broker, brokers_of, controller, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.revive import pause, revive
 from penstock.model.observation import Absent, Blocked, Gone, Known, Partition, Unknown
 from penstock.model.plan import Start, Unregister
-from tests.fakes.views import ago, broker, brokers_of, controller, three_brokers
 
 
 def kinds(seen):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from attrs import evolve
+from fakes.views import NOW, ago, broker, brokers_of, controller, desired, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.rules.certificates import certificates
@@ -11,7 +12,6 @@ from penstock.control.cluster.rules.revision import revision
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
 from penstock.model.observation import Partition, Unknown
 from penstock.model.plan import How, Lead, Remove, Renew, Stop
-from tests.fakes.views import NOW, ago, broker, brokers_of, controller, desired, three_brokers
 
 
 def actions(seen, *rules):

@@ -2,6 +2,7 @@
 
 import pytest
 from attrs import evolve
+from fakes.views import ago, broker, brokers_of, controller, three_brokers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from inline_snapshot import snapshot
@@ -11,7 +12,6 @@ from penstock.control.cluster.safety import alive_voters, may_go_down
 from penstock.model.ids import Role
 from penstock.model.observation import Known, Partition, Quorum, Running, Unknown, Voter
 from penstock.model.plan import How, Stop
-from tests.fakes.views import ago, broker, brokers_of, controller, three_brokers
 
 
 def answer(seen, node, going=frozenset()):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from attrs import evolve
+from fakes.views import NOW, ago, broker, controller, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.act import Done, Failure
@@ -12,7 +13,6 @@ from penstock.model.observation import Absent, Blocked, Gone, Known, Unknown
 from penstock.model.operation import OperationState
 from penstock.model.plan import How, Reasoned, Stop
 from penstock.model.spec import ClusterState
-from tests.fakes.views import NOW, ago, broker, controller, three_brokers
 
 PATIENCE = timedelta(seconds=60)
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 from attrs import evolve
+from fakes.views import NOW, ago, broker, controller, desired, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.state import status
 from penstock.model.observation import Absent, Blocked, Gone, Unknown
 from penstock.model.plan import Plan, Waiting
 from penstock.model.spec import ClusterState
-from tests.fakes.views import NOW, ago, broker, controller, desired, three_brokers
 
 PATIENCE = timedelta(seconds=60)
 

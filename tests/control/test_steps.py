@@ -1,10 +1,10 @@
 """Steps are facts read from the view; what a user saw done stays done."""
 
 from attrs import evolve
+from fakes.views import ago, broker, controller, three_brokers
 
 from penstock.control.cluster.steps import COMPLETE, RUNNING, STEPS, finished, progress
 from penstock.model.operation import OperationKind, Step
-from tests.fakes.views import ago, broker, controller, three_brokers
 
 
 def shown(seen, before=()):

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, field
+from fakes.world import Machine, Process
 
 from penstock.kafka.wire import AnswerLost, KafkaUnreachable
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
-from tests.fakes.world import Machine, Process
 
 SESSION = timedelta(seconds=3)
 BOOT = timedelta(seconds=1.2)

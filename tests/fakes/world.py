@@ -1,7 +1,7 @@
 """A machine and its clock for the simulation: processes that start, end, freeze and fail as the test says.
 
 Single-threaded. Every verb of the control plane is checked here against what is really so: a breach of a safety gate is an
-AssertionError out of the verb. Kafka itself is in `tests.fakes.kafka`."""
+AssertionError out of the verb. Kafka itself is in `fakes.kafka`."""
 
 from __future__ import annotations
 

@@ -8,6 +8,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 from attrs import define, evolve, field
+from fakes.kafka import FakeKafka, Replicas
+from fakes.views import desired, frame
+from fakes.world import Crash, Machine, Process
 
 from penstock.control.cluster.health import missing
 from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
@@ -20,9 +23,6 @@ from penstock.model.plan import Plan
 from penstock.model.spec import ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord, OperationRecord
 from penstock.store.store import Store
-from tests.fakes.kafka import FakeKafka, Replicas
-from tests.fakes.views import desired, frame
-from tests.fakes.world import Crash, Machine, Process
 
 TICK = 0.1
 UNKNOWABLE = timedelta(seconds=3.5)

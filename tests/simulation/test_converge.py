@@ -6,14 +6,14 @@ import os
 from itertools import pairwise
 
 import pytest
+from fakes.kafka import FakeKafka
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from simulation.play import Play
 
 from penstock.model.ids import Role
 from penstock.model.spec import ClusterState
 from penstock.store.store import Store
-from tests.fakes.kafka import FakeKafka
-from tests.simulation.play import Play
 
 KEY = b"k" * 32
 STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 100

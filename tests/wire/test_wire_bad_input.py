@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.wire import body as body_module
 from penstock.wire.body import LIMIT
+from penstock.wire.errors import BadRequest
 
 ARN = b"arn%3Aaws%3Akafka%3Aeu-west-1%3A111122223333%3Acluster%2Fa%2Fb-1"
 CREATE = {
@@ -193,6 +196,12 @@ def test_a_body_of_a_mebibyte_is_read_and_one_byte_more_is_too_much(open_bench: 
         assert reply.status == 413
         assert reply.headers["x-amzn-errortype"] == "BadRequestException"
         assert "1048576" in reply.json["message"]
+
+
+def test_a_body_that_never_comes_is_not_waited_for(portal: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_module, "SECONDS", 0.05)
+    with pytest.raises(BadRequest, match="did not arrive"):
+        portal.call(body_module.read_body, anyio.sleep_forever, None)
 
 
 def test_a_refusal_does_not_send_a_megabyte_back(open_bench: Any) -> None:

