@@ -24,12 +24,10 @@ from penstock.control.cluster.layout import Frame
 from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
 from penstock.control.loop import Loop, boot_seconds
 from penstock.kafka.admin import ClusterAdmin, NodeAddress
-from penstock.kafka.java import JavaError
 from penstock.kafka.listeners import CONTROLLER, REPLICATION, STANDARD_PORTS
-from penstock.kafka.maven import FetchError
-from penstock.kafka.plugin import AUTHORIZER, PluginError
+from penstock.kafka.plugin import AUTHORIZER
 from penstock.kafka.properties import PLANE_NAME
-from penstock.kafka.runtimes import NotPrepared, Runtimes
+from penstock.kafka.runtimes import Runtimes
 from penstock.kafka.versions import catalogue
 from penstock.kafka.wire import mutual_tls
 from penstock.model.ids import ClusterId, Role
@@ -152,11 +150,7 @@ def premises(settings: Settings) -> Premises:
 def _frame(
     store: Store, settings: Settings, runtimes: Runtimes, clock: Callable[[], datetime], spec: ClusterSpec
 ) -> Frame:
-    try:
-        runtime = runtimes.get(spec.kafka_version)
-    except (JavaError, FetchError, PluginError, OSError) as error:
-        # It is all here and cannot run: told to the user like what is not here, not raised out of every pass.
-        raise NotPrepared(f"Apache Kafka for {spec.kafka_version} cannot run here: {error}", hopeless=True) from error
+    runtime = runtimes.get(spec.kafka_version)
     return Frame(
         distribution=runtime.kafka.distribution,
         java=runtime,

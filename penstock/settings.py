@@ -84,7 +84,12 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         home = init_settings().get("home") or os.environ.get("PENSTOCK_HOME") or default_home()
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(home) / "penstock.toml")
+        file = TomlConfigSettingsSource(settings_cls, Path(home) / "penstock.toml")
+        if "home" in file():
+            raise ValueError(
+                f"home: {home}/penstock.toml cannot name the home that it lies in; use --home or PENSTOCK_HOME"
+            )
+        return init_settings, env_settings, file
 
     @property
     def database(self) -> str:

@@ -107,7 +107,8 @@ def _serve(chosen: Settings, say: Any, ready_fd: int | None) -> None:
     )
     server = uvicorn.Server(config)
     plane.start()
-    holder = Holder(os.getpid(), f"[{host}]:{port}" if ":" in host else f"{host}:{port}", certificate is not None)
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    holder = Holder(os.getpid(), where, certificate is not None, chosen.insecure_no_auth)
     say(holder)
     warning = " WITHOUT AUTHENTICATION" if chosen.insecure_no_auth else ""
     click.echo(f"Penstock serves {chosen.home} at {holder.endpoint}{warning}", err=True)

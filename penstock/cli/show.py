@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, settings, show, table
+from penstock.model.observation import Known, Observed, Running, Sighting
 
 if TYPE_CHECKING:
     from penstock.app import App
@@ -62,17 +63,18 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
                     "node": place.id.name,
                     "zone": place.subnet.zone,
                     "address": place.endpoint.address if place.endpoint else None,
+                    "pid": _pid(seen.get(place.id)),
                     "doing": describe(seen[place.id], app.clock()) if place.id in seen else "was never started",
                 }
                 for place in record.spec.nodes
             ]
             listed.append(_summary(record) | {"nodes": nodes})
-        plane = (
-            {"serving": holder.endpoint, "pid": holder.pid, "insecure": app.settings.insecure_no_auth}
-            if holder
-            else None
-        )
+        plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
         show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
+
+
+def _pid(seen: Observed[Sighting] | None) -> int | None:
+    return seen.value.pid if isinstance(seen, Known) and isinstance(seen.value, Running) else None
 
 
 def _summary(record: ClusterRecord) -> dict[str, Any]:

@@ -69,13 +69,15 @@ class Runtimes:
         with self._lock:
             if version in self._ready:
                 return self._ready[version]
-            if self._is_here(version):
-                return self._keep(version, silent)
-            if not self._may_bring:
-                raise NotPrepared(f"Apache Kafka for {version} is not on this machine yet")
             sentence, at = self._failed.get(version, ("", -RETRY_SECONDS))
             if time.monotonic() - at < RETRY_SECONDS:
                 raise NotPrepared(sentence, hopeless=True)
+            if self._is_here(version):
+                if (failure := self._keep(version)) is None:
+                    return self._ready[version]
+                raise NotPrepared(failure, hopeless=True)
+            if not self._may_bring:
+                raise NotPrepared(f"Apache Kafka for {version} is not on this machine yet")
             if version not in self._bringing:
                 self._bringing.add(version)
                 threading.Thread(target=self._bring, args=(version,), name=f"bring {version}", daemon=True).start()
@@ -95,25 +97,24 @@ class Runtimes:
     def _is_here(self, version: str) -> bool:
         return distributions.installed(version, self._cache) is not None and plugin.current()
 
-    def _keep(self, version: str, progress: Progress) -> Runtime:
-        ready = self.prepare(version, progress)
+    def _keep(self, version: str) -> str | None:
+        """Prepare the version and keep it, or the reason why it cannot run here."""
+        try:
+            ready = self.prepare(version)
+        except (FetchError, JavaError, plugin.PluginError, OSError) as error:
+            self._failed[version] = (f"Apache Kafka for {version} cannot run here: {error}", time.monotonic())
+            return self._failed[version][0]
         self._ready[version] = ready
         if self._archives and self._may_bring and not ready.archives.complete():
             timer = threading.Timer(ARCHIVES_AFTER_SECONDS, _make_archives, args=(ready,))
             timer.daemon = True
             timer.start()
-        return ready
+        return None
 
     def _bring(self, version: str) -> None:
-        failure: str | None = None
-        try:
-            self._keep(version, silent)
-        except (FetchError, JavaError, plugin.PluginError, OSError) as error:
-            failure = f"Apache Kafka for {version} cannot run here: {error}"
+        self._keep(version)
         with self._lock:
             self._bringing.discard(version)
-            if failure is not None:
-                self._failed[version] = (failure, time.monotonic())
         self._changed()
 
 

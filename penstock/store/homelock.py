@@ -24,6 +24,8 @@ class Holder:
     pid: int
     listen: str
     tls: bool = False
+    insecure: bool = False
+    """It lets in who does not sign."""
 
     @property
     def endpoint(self) -> str:

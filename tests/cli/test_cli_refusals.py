@@ -72,7 +72,8 @@ def test_a_java_that_goes_bad_is_a_cause_and_not_a_traceback(house: House, monke
         def broken(version: str) -> None:
             raise JavaError("there is no Java")
 
-        monkeypatch.setattr(app.runtimes, "get", broken)
+        monkeypatch.setattr(app.runtimes, "prepare", broken)
+        monkeypatch.setattr(app.runtimes, "_is_here", lambda version: True)
         _, plan = app.reconciler.decide(desired(), ClusterStatus(), None, app.clock(), woken=True)
     finally:
         app.close()

@@ -61,11 +61,15 @@ class Load:
         while True:
             with self._lock:
                 fresh = {
-                    where for value, (where, at) in self.acked.items() if at > since and int(value.split(":")[2]) > first
+                    where
+                    for value, (where, at) in self.acked.items()
+                    if at > since and int(value.split(":")[2]) > first
                 }
             if len(fresh) == self.partitions:
                 return
-            assert time.monotonic() < until, f"no record acknowledged in all partitions for {patience} s, only in {fresh}"
+            assert time.monotonic() < until, (
+                f"no record acknowledged in all partitions for {patience} s, only in {fresh}"
+            )
             assert self._thread is None or self._thread.is_alive(), f"the producer ended: {self.lost}"
             time.sleep(0.05)
 
@@ -169,9 +173,7 @@ def check(config: Mapping[str, str], topic: str, partitions: int, loads: Sequenc
 def read_all(config: Mapping[str, str], topic: str, partitions: int) -> Mapping[int, list[str]]:
     """Every value of every partition, up to the end as it is now."""
     found: dict[int, list[str]] = {partition: [] for partition in range(partitions)}
-    consumer = Consumer(
-        {**config, "group.id": f"check-{token_hex(4)}", "enable.auto.commit": False, "log_level": 2}
-    )
+    consumer = Consumer({**config, "group.id": f"check-{token_hex(4)}", "enable.auto.commit": False, "log_level": 2})
     try:
         ends = {partition: end(consumer, topic, partition) for partition in range(partitions)}
         behind = {partition for partition, (low, high) in ends.items() if high > low}

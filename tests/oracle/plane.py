@@ -32,7 +32,11 @@ T = TypeVar("T")
 
 
 def until(
-    ask: Callable[[], T], what: str, deadline: float = DEADLINE, more: Callable[[], str] | None = None, poll: float = POLL
+    ask: Callable[[], T],
+    what: str,
+    deadline: float = DEADLINE,
+    more: Callable[[], str] | None = None,
+    poll: float = POLL,
 ) -> T:
     """The first true answer; AssertionError with the last one where none came in time."""
     end = time.monotonic() + deadline

@@ -94,7 +94,8 @@ def test_all_brokers_are_killed_while_one_is_out_of_the_isr(orders: Cluster) -> 
         os.kill(before["broker-3"], signal.SIGSTOP)
         try:
             until(
-                lambda: all(isr == {1, 2} for _, isr in topic_state(config, "behind").values()), "broker 3 out of the ISR"
+                lambda: all(isr == {1, 2} for _, isr in topic_state(config, "behind").values()),
+                "broker 3 out of the ISR",
             )
             load.advance()
         finally:

@@ -42,5 +42,8 @@ def test_a_broker_is_rebooted_once_while_the_client_goes_on(orders: Cluster) -> 
     assert earlier == ended, "it was restarted more than once"
     assert last["requested"]
     check(config, "reboot", 3, [load])
-    kinds = {each["OperationType"] for each in kafka.list_cluster_operations(ClusterArn=orders.arn)["ClusterOperationInfoList"]}
+    kinds = {
+        each["OperationType"]
+        for each in kafka.list_cluster_operations(ClusterArn=orders.arn)["ClusterOperationInfoList"]
+    }
     assert kinds == {"REBOOT_NODE"}

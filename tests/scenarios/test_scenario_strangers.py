@@ -130,15 +130,29 @@ def test_an_anonymous_client_cannot_act_as_a_node(orders: Cluster, listener: str
         return trusting(orders).wrap_socket(plain, server_hostname=host) if listener == "CLIENT_SECURE" else plain
 
     voter = struct.pack(">i", 10002) + UUID(int=7).bytes
-    for api, body in ((REMOVE_VOTER, b"\0" + voter + b"\0"), (ADD_VOTER, b"\0" + struct.pack(">i", 5000) + voter + b"\x01\0")):
+    for api, body in (
+        (REMOVE_VOTER, b"\0" + voter + b"\0"),
+        (ADD_VOTER, b"\0" + struct.pack(">i", 5000) + voter + b"\x01\0"),
+    ):
         with stream() as opened:
             answer = said(opened, api, body)
             # tags, throttle time, error code
             assert struct.unpack_from(">h", answer, 1 + 4)[0] == CLUSTER_REFUSED
     # One marker of producer 1, epoch 0, committed, for partition 0 of topic `t`, by coordinator epoch 0; tags all around.
-    marker = struct.pack(">qhb", 1, 0, 1) + b"\x02" + b"\x02t" + b"\x02" + struct.pack(">i", 0) + b"\0" + struct.pack(">i", 0) + b"\0"
+    marker = (
+        struct.pack(">qhb", 1, 0, 1)
+        + b"\x02"
+        + b"\x02t"
+        + b"\x02"
+        + struct.pack(">i", 0)
+        + b"\0"
+        + struct.pack(">i", 0)
+        + b"\0"
+    )
     with stream() as opened:
-        assert struct.pack(">h", CLUSTER_REFUSED) in said(opened, WRITE_TXN_MARKERS, b"\x02" + marker + b"\0", version=1)
+        assert struct.pack(">h", CLUSTER_REFUSED) in said(
+            opened, WRITE_TXN_MARKERS, b"\x02" + marker + b"\0", version=1
+        )
     for name, api in FOR_NOBODY.items():
         with stream() as opened:
             assert said(opened, api, b"\0" * 64) == b"", f"{name} was answered on {listener}"
@@ -148,7 +162,13 @@ def test_what_belongs_to_clients_stays_theirs(orders: Cluster) -> None:
     """ACL tools and SCRAM administration work, and so do topic settings."""
     admin = AdminClient({**orders.client("tls"), "log_level": 2})
     rule = AclBinding(
-        ResourceType.TOPIC, "reports", ResourcePatternType.LITERAL, "User:alice", "*", AclOperation.READ, AclPermissionType.ALLOW
+        ResourceType.TOPIC,
+        "reports",
+        ResourcePatternType.LITERAL,
+        "User:alice",
+        "*",
+        AclOperation.READ,
+        AclPermissionType.ALLOW,
     )
     (made,) = admin.create_acls([rule]).values()
     made.result(15)
@@ -170,7 +190,9 @@ def test_what_belongs_to_clients_stays_theirs(orders: Cluster) -> None:
 
 
 @pytest.mark.parametrize(("node", "listener"), [("broker-1", "REPLICATION_SECURE"), ("controller-10001", "CONTROLLER")])
-def test_inner_listeners_know_the_certificates_of_their_cluster_alone(orders: Cluster, node: str, listener: str) -> None:
+def test_inner_listeners_know_the_certificates_of_their_cluster_alone(
+    orders: Cluster, node: str, listener: str
+) -> None:
     files = orders.plane.home.path / "nodes" / orders.id
 
     def answered(leaf: str | None) -> bool:
@@ -236,7 +258,9 @@ def test_the_api_refuses_whoever_does_not_sign_well(standing: Plane, monkeypatch
     def signed(when: timedelta = timedelta(), secret: str = env["AWS_SECRET_ACCESS_KEY"]) -> dict[str, str]:
         request = AWSRequest("GET", url)
         with monkeypatch.context() as patch:
-            patch.setattr(botocore.auth, "get_current_datetime", lambda *_, **__: datetime.now(UTC).replace(tzinfo=None) + when)
+            patch.setattr(
+                botocore.auth, "get_current_datetime", lambda *_, **__: datetime.now(UTC).replace(tzinfo=None) + when
+            )
             SigV4Auth(Credentials(env["AWS_ACCESS_KEY_ID"], secret), "kafka", env["AWS_REGION"]).add_auth(request)
         return dict(request.headers.items())
 
