@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from oracle.plane import Cluster, Home, Plane, new_home
+from oracle.plane import Cluster, Home, Plane, answers, new_home
 
 VERSIONS = ("4.3.x.kraft", "4.1.x.kraft")
 
@@ -56,14 +56,20 @@ def standing(cache: None, registry: Path) -> Iterator[Plane]:
 
 
 @pytest.fixture(scope="session")
-def shared(standing: Plane) -> Cluster:
-    """A cluster with both client listeners that all tests share which heal it."""
-    return standing.create("orders", client_broker="TLS_PLAINTEXT")
+def shared(standing: Plane) -> list[Cluster]:
+    """At most one cluster, with both client listeners, which tests share that heal it."""
+    return []
 
 
 @pytest.fixture
-def orders(shared: Cluster) -> Iterator[Cluster]:
-    """The shared cluster: ACTIVE before the test, and ACTIVE again after it."""
-    shared.active()
-    yield shared
-    shared.active()
+def orders(standing: Plane, shared: list[Cluster]) -> Iterator[Cluster]:
+    """The shared cluster: ACTIVE before the test, and ACTIVE again after it. One that a test has broken is replaced."""
+    if not answers(standing):
+        standing.up()
+    if shared and shared[0].state != "ACTIVE":
+        shared.pop().delete()
+    if not shared:
+        shared.append(standing.begin("orders", client_broker="TLS_PLAINTEXT"))
+        shared[0].active()
+    yield shared[0]
+    shared[0].active()

@@ -105,7 +105,10 @@ class Loop:
             entry.busy = False
             if verdict.next_in is None and not entry.woken:
                 del self._entries[resource]
-                self._reconciler.forget(resource)
+                try:
+                    self._reconciler.forget(resource)
+                except Exception:  # what could not be closed must not take the thread along
+                    log.exception("forgetting raised", resource=resource)
             elif not entry.woken:
                 entry.due = boot_seconds() + (verdict.next_in or 0.0)
             self._changed.notify()

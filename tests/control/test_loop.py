@@ -141,6 +141,19 @@ def test_a_pass_that_raises_is_tried_again_and_takes_nobody_along(monkeypatch):
         passes.until(lambda: passes.count("other") == 1)
 
 
+def test_a_resource_that_cannot_be_forgotten_takes_nobody_along():
+    class Sticky(Passes):
+        def forget(self, resource):
+            super().forget(resource)
+            raise OSError("it does not close")
+
+    passes = Sticky(lambda resource, count: Verdict(None if resource == "gone" else 3600.0))
+    with running(passes, "gone", workers=1) as loop:
+        passes.until(lambda: passes.forgotten == ["gone"])
+        loop.wake("other")
+        passes.until(lambda: passes.count("other") == 1)
+
+
 def test_a_resource_that_is_gone_is_forgotten_and_can_come_again():
     passes = Passes(lambda resource, count: Verdict(None if count == 1 else 3600.0))
     with running(passes, "a") as loop:

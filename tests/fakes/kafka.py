@@ -210,6 +210,14 @@ class FakeKafka:
         assert process is None, f"broker {broker} runs and was unregistered"
         assert broker not in via
         assert all(self.process(number) is not None for number in via), "asked through a broker that is not there"
+        for other in self.registrations:
+            there = self.process(other)
+            assert other == broker or (there is not None and not there.suspended), (
+                f"{broker} is not alone, {other} is away"
+            )
+        for partition in self.topics:
+            others = [number for number in partition.isr if number != broker and self._live(number)]
+            assert broker not in partition.replicas or others, f"{partition} has no other live replica in sync"
         if self.leader < 0 or not any(self.open(number) for number in via):
             raise KafkaUnreachable("no broker took the order")
         self.machine.verbs.append(f"unregister {broker}")

@@ -13,7 +13,7 @@ from attrs import define, field
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.observation import Absent, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.observation import Absent, Bereft, Gone, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
 
@@ -71,6 +71,9 @@ class Machine:
     runs: dict[NodeId, list[Process]] = field(factory=dict)
     ills: dict[NodeId, Ill] = field(factory=dict)
     volumes: dict[NodeId, str] = field(factory=dict)
+    """Incarnation of the volume that each node has."""
+    lost: dict[NodeId, str] = field(factory=dict)
+    """And of the one that it had."""
     verbs: list[str] = field(factory=list)
     """Every verb that changed something, oldest first."""
     crash_after: int | None = None
@@ -155,6 +158,7 @@ class Machine:
                 ill.refuses -= 1
                 raise ComputeError(f"{node.id} cannot start: it was told to refuse. Wait.")
             assert self.volumes.setdefault(node.id, node.incarnation) == node.incarnation
+            assert self.lost.pop(node.id, "") != node.incarnation, "a fresh volume under the identity of the lost one"
             assert {leaf.path for leaf in leaves} == {leaf.path for leaf in node.leaves}
             self._pids += 1
             life = {leaf.path: (self.now, self.now + timedelta(days=leaf.days)) for leaf in node.leaves}
@@ -244,6 +248,8 @@ class Machine:
                     leaves=dict(last.leaves),
                 )
             )
+        if node in self.lost:
+            return Known(Bereft(self.lost[node], f"the volume of {node} is not there"))
         short = 0
         for run in reversed(runs):
             if run.ended is None or run.ended - run.since >= SHORT:

@@ -268,8 +268,13 @@ class Play:
             rows.clusters.put_spec(record.spec.with_place(evolve(place, restarts=place.restarts + 1)))
             rows.queue.wake(self.cluster)
         lively = self.whole() and all(process.moves for process in self.machine.running())
-        self.reboots.append(Reboot(operation, node, self._starts(node), disturbed=not lively))
+        pending = self.kafka.losses or self.kafka.late or any(i.fails or i.refuses for i in self.machine.ills.values())
+        self.reboots.append(Reboot(operation, node, self._starts(node), disturbed=not lively or bool(pending)))
         self._woken = True
+
+    def lose_volume(self, node: NodeId) -> None:
+        self.kill(node)
+        self.machine.lost[node] = self.machine.volumes.pop(node)
 
     def delete(self) -> None:
         with self.store.write() as rows:
@@ -292,6 +297,11 @@ class Play:
             assert process.stopping is None, f"{node} was asked to stop a second time"
             self._judge_disruption(node)
             self.disrupted.add(node)
+        elif verb == "start" and node in self.machine.lost and node.role is Role.BROKER:
+            held = [p for p in self.kafka.topics if node.number in p.replicas]
+            assert all(set(p.isr) - {node.number} for p in held), (
+                f"{node} starts empty and was the last to have the data"
+            )
         elif verb == "stop at once":
             assert process is not None
             assert self._useless(process), f"{node} works and was killed"

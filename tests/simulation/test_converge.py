@@ -6,11 +6,13 @@ import os
 from itertools import pairwise
 
 import pytest
+from attrs import evolve
 from fakes.kafka import FakeKafka
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulation.play import Play
 
+from penstock.kafka.runtimes import NotPrepared
 from penstock.model.ids import Role
 from penstock.model.spec import ClusterState
 from penstock.store.store import Store
@@ -280,13 +282,67 @@ def test_a_create_that_cannot_work_fails_with_cause_and_fix_and_can_be_deleted(s
     done_with(play)
 
 
-def test_a_create_that_was_left_alone_for_an_hour_goes_on(store):
+def test_a_create_that_nobody_looked_at_for_minutes_goes_on_and_has_not_failed(store):
     play = Play(store)
-    play.machine.crash_after = 2
-    play.once()
+    play.fail_starts(play.node(0), 3)
+    play.run(5)
     play.down(300)
-    play.settle(40)
+    play.once()
+    assert play.state is ClusterState.CREATING
+    play.settle(60)
     done_with(play)
+
+
+def test_a_deletion_that_comes_while_addresses_are_written_down_is_not_lost(store):
+    play = Play(store)
+    around = play.plane._around
+
+    def called_meanwhile():
+        play.delete()
+        return play.machine.now
+
+    play.plane = type(play.plane)(evolve(around, clock=called_meanwhile))
+    play.once()
+    assert play.record() is None or play.record().spec.removed
+    play.settle(30)
+    assert play.machine.verbs == []
+
+
+def test_a_cluster_that_cannot_be_laid_out_for_a_while_keeps_its_open_operation(play):
+    def unprepared(spec):
+        raise NotPrepared("Apache Kafka is being fetched")
+
+    ready = play.plane._around
+    play.reboot(play.node(0))
+    play.plane = type(play.plane)(evolve(ready, frame=unprepared))
+    play.once()
+    assert not play.operations()[-1].ended
+    play.plane = type(play.plane)(ready)
+    play.settle(40)
+    assert play.operations()[-1].ended
+
+
+@pytest.mark.parametrize("crash_after", range(4))
+def test_a_broker_that_lost_its_volume_gets_a_new_one_wherever_the_control_plane_dies(play, crash_after):
+    before = play.record().spec.place(play.node(1)).directory
+    play.machine.crash_after = crash_after
+    play.lose_volume(play.node(1))
+    play.settle(60)
+    assert play.record().spec.place(play.node(1)).directory != before
+
+
+def test_a_broker_that_was_alone_with_some_data_stays_down_and_says_why(play):
+    play.lose_volume(play.node(0))
+    play.run(30)
+    assert play.machine.process(play.node(0)) is None
+    assert "orders-3 in sync" in play.record().status.message
+
+
+def test_a_controller_that_lost_its_votes_is_not_given_an_empty_volume(play):
+    play.lose_volume(play.node(4))
+    play.run(30)
+    assert play.machine.process(play.node(4)) is None
+    assert "votes" in play.record().status.message
 
 
 def test_a_node_that_cannot_be_seen_is_not_touched(play):

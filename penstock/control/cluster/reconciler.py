@@ -26,7 +26,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Leaf, NodeSpec
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
-from penstock.model.plan import Plan, Waiting
+from penstock.model.plan import Plan, Renew, Start, Waiting
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus, Endpoint
 from penstock.store.store import Store
 
@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 BROKERS_EVERY = 2.0
 """Seconds between looks at quorum and brokers of a quiet cluster: a frozen node does not wake us."""
 PARTITIONS_EVERY = timedelta(seconds=30)
+LAYOUT_KEPT = timedelta(seconds=30)
 WHILE_BUSY = 0.5
 """Seconds until the next look while something is under way and no event may come."""
 
@@ -65,6 +66,10 @@ class _Room:
     observer: Observer
     partitions_seen: datetime | None = None
     looked: datetime | None = None
+    layout: tuple[NodeSpec, ...] | None = None
+    laid_out: ClusterSpec | None = None
+    """Of which spec `layout` is, and since when it stands."""
+    layout_at: datetime | None = None
 
 
 class ClusterReconciler:
@@ -110,7 +115,7 @@ class ClusterReconciler:
         layout: tuple[NodeSpec, ...] = ()
         unprepared: NotPrepared | None = None
         try:
-            layout = lay_out(spec, self._around.frame(spec)) if not spec.removed else ()
+            layout = self._laid_out(room, spec, now)
         except NotPrepared as error:
             unprepared = error
         depth = self._depth(room, status, operation, now, woken=woken)
@@ -123,7 +128,19 @@ class ClusterReconciler:
             plan, _ = run_rules(view, now)
         if view.depth >= PARTITIONS:
             room.partitions_seen = now
+        if room.layout_at != now and any(isinstance(each.action, Start | Renew) for each in plan.actions):
+            room.layout = None  # what is about to be written must be of now
+            view = evolve(view, layout=self._laid_out(room, spec, now))
+            plan, _ = run_rules(view, now)
         return view, plan
+
+    def _laid_out(self, room: _Room, spec: ClusterSpec, now: datetime) -> tuple[NodeSpec, ...]:
+        """The layout, kept for a while: half of a quiet pass would go into rendering what nobody writes."""
+        stale = room.layout_at is None or now - room.layout_at > LAYOUT_KEPT
+        if room.layout is None or stale or room.laid_out != spec:
+            room.layout = lay_out(spec, self._around.frame(spec)) if not spec.removed else ()
+            room.laid_out, room.layout_at = spec, now
+        return room.layout
 
     def forget(self, resource: str) -> None:
         """The cluster is gone: close what was open for it."""
