@@ -32,10 +32,11 @@ from penstock.kafka.versions import catalogue
 from penstock.kafka.wire import mutual_tls
 from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
+from penstock.model.observation import VolumeKind
 from penstock.model.spec import ClusterSpec, ClusterState
 from penstock.pki.authority import Authority
 from penstock.pki.private_file import write_private
-from penstock.settings import Realism, Settings
+from penstock.settings import Realism, Settings, VolumeChoice
 from penstock.store.seal import load_key
 from penstock.store.store import Store
 from penstock.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -107,7 +108,12 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
     store = Store(settings.database, load_key(settings.home / KEY_FILE), on_wake=wake)
     fence = store.raise_term() if in_charge else store.term()
     clock = SteadyClock()
-    compute = ProcessCompute(settings.home, registry=settings.network_registry, run_as=settings.run_as)
+    compute = ProcessCompute(
+        settings.home,
+        registry=settings.network_registry,
+        run_as=settings.run_as,
+        volumes=volume_kind(settings),
+    )
     runtimes = open_runtimes(settings, bring=in_charge)
     around = Surroundings(
         store=store,
@@ -140,6 +146,11 @@ def open_runtimes(settings: Settings, *, bring: bool = True) -> Runtimes:
 def node_user(settings: Settings) -> User | None:
     """Whom nodes of this home run as; None where they run as we do. Raises ComputeError."""
     return choose(settings.run_as)
+
+
+def volume_kind(settings: Settings) -> VolumeKind | None:
+    """What new volumes of this home are; None: filesystems where the machine can, else directories."""
+    return None if settings.volumes is VolumeChoice.AUTO else VolumeKind(settings.volumes.value)
 
 
 def premises(settings: Settings) -> Premises:

@@ -21,6 +21,15 @@ class Realism(StrEnum):
     MSK = "msk"
 
 
+class VolumeChoice(StrEnum):
+    """What new volumes are."""
+
+    DIRECTORY = "directory"
+    FILESYSTEM = "filesystem"
+    AUTO = "auto"
+    """A filesystem where the machine can, else a directory."""
+
+
 def default_home() -> Path:
     """The platform's data folder: of the machine for root (whose own folders no other user may enter), else the user's."""
     if os.geteuid() == 0:
@@ -63,6 +72,10 @@ class Settings(BaseSettings):
     store_url: str | None = Field(None, description="SQLAlchemy URL of the store; default: SQLite in the home")
     run_as: str | None = Field(
         None, description="the user that nodes run as when the control plane is root; default `nobody`"
+    )
+    volumes: VolumeChoice = Field(
+        VolumeChoice.DIRECTORY,
+        description="what new volumes are: `directory`, `filesystem` (of its size, needs root), or `auto`: where the machine can",
     )
     network_registry: Path = Field(
         Path("/var/tmp/penstock-networks"),  # noqa: S108 - shared by all users of the machine on purpose

@@ -127,14 +127,14 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
 
     Example: penstock explain orders"""
     from penstock.api.effects import without_effect
-    from penstock.control.cluster.sentences import explained
+    from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
 
     with _opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
             last = rows.events.last(record.spec.id, 5)
         view, plan, now = _decided(app, record)
-        lines = explained(view, plan, now, lambda node: next(iter(reversed(app.compute.tail(node, 1))), ""))
+        lines = explained(view, plan, now, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += without_effect(record.spec)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]
         show({"cluster": record.spec.name, "sentences": lines}, as_json, lambda: "\n".join(lines))

@@ -33,6 +33,8 @@ class Capabilities:
     """Each node has an address of its own, so that brokers keep MSK's standard ports."""
     unprivileged: bool
     """Nodes run as another user than the control plane."""
+    real_volumes: bool = False
+    """A new volume is a filesystem of its size; else a directory that is watched, and a note says why."""
     notes: tuple[str, ...] = ()
 
 
@@ -70,6 +72,11 @@ class Compute(Protocol):
 
     def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         """Replace LIVE files and the given leaves of a running node, atomically each."""
+
+    def grow(self, node: NodeSpec, fence: int) -> None:
+        """The node's volume has at least `resources.volume_gib`: grown while the node runs, satisfied where it is larger.
+
+        Never smaller. The volume of a node that does not run may grow at its next start. Raises ComputeError."""
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (AT_ONCE returns when it is dead)."""

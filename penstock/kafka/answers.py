@@ -8,9 +8,12 @@ from typing import Any
 from penstock.kafka.placement import kafka_id_text
 from penstock.kafka.wire import error_name, refuse
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
+from penstock.model.topic import Topic
 
 UNKNOWN_TOPIC = 3
 MIN_ISR = "min.insync.replicas"
+TOPICS_OWN = 1
+"""Where a value of DescribeConfigs comes from: it was set on the topic itself."""
 
 
 def quorum(answer: Any) -> Quorum:
@@ -63,11 +66,33 @@ def topics(answer: Any) -> Mapping[str, tuple[Partition, ...]]:
             continue
         refuse(f"reading topic {topic.name}", topic.error_code)
         # A partition's own error code says "no leader" or "a replica is not alive", as its other fields do.
-        found[topic.name] = tuple(
-            Partition(topic.name, p.partition_index, p.leader_id, tuple(p.replica_nodes), tuple(p.isr_nodes))
-            for p in topic.partitions
-        )
+        found[topic.name] = _partitions(topic)
     return found
+
+
+def topic(answer: Any) -> Topic:
+    """Of Metadata of one topic. KafkaRefused (3) where there is no such topic."""
+    (seen,) = answer.topics
+    return _topic(seen)
+
+
+def partitions_from(answer: Any) -> tuple[tuple[Topic, ...], tuple[str, int] | None]:
+    """Of DescribeTopicPartitions: topics with the partitions that this answer holds, and where the next one begins."""
+    following = answer.next_cursor
+    start = None if following is None else (following.topic_name, following.partition_index)
+    return tuple(_topic(seen) for seen in answer.topics), start
+
+
+def _topic(seen: Any) -> Topic:
+    refuse(f"reading topic {seen.name}", seen.error_code)
+    return Topic(seen.name, tuple(sorted(_partitions(seen), key=lambda each: each.index)), seen.is_internal)
+
+
+def _partitions(topic: Any) -> tuple[Partition, ...]:
+    return tuple(
+        Partition(topic.name, p.partition_index, p.leader_id, tuple(p.replica_nodes), tuple(p.isr_nodes))
+        for p in topic.partitions
+    )
 
 
 def partitions(
@@ -93,6 +118,13 @@ def configs(answer: Any) -> Mapping[str, Mapping[str, str | None]]:
     return found
 
 
+def own_configs(answer: Any) -> Mapping[str, str]:
+    """Of DescribeConfigs of one topic: what was set on the topic itself. KafkaRefused (3) where there is no such topic."""
+    (result,) = answer.results
+    refuse(f"reading the settings of {result.resource_name}", result.error_code, result.error_message)
+    return {each.name: each.value for each in result.configs if each.config_source == TOPICS_OWN and each.value is not None}
+
+
 def altered(answer: Any) -> None:
     """Of IncrementalAlterConfigs."""
     for result in answer.responses:
@@ -103,6 +135,18 @@ def created(answer: Any) -> None:
     """Of CreateTopics."""
     for topic in answer.topics:
         refuse(f"creating topic {topic.name}", topic.error_code, topic.error_message)
+
+
+def grown(answer: Any) -> None:
+    """Of CreatePartitions."""
+    for result in answer.results:
+        refuse(f"adding partitions to topic {result.name}", result.error_code, result.error_message)
+
+
+def deleted(answer: Any) -> None:
+    """Of DeleteTopics."""
+    for result in answer.responses:
+        refuse(f"deleting topic {result.name}", result.error_code, result.error_message)
 
 
 def elections(answer: Any) -> Mapping[str, tuple[int, str]]:

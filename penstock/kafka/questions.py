@@ -7,10 +7,13 @@ from types import MappingProxyType
 from typing import Any
 
 from kafka.protocol.admin import (
+    CreatePartitionsRequest,
     CreateTopicsRequest,
+    DeleteTopicsRequest,
     DescribeClusterRequest,
     DescribeConfigsRequest,
     DescribeQuorumRequest,
+    DescribeTopicPartitionsRequest,
     ElectLeadersRequest,
     IncrementalAlterConfigsRequest,
 )
@@ -23,6 +26,9 @@ VERSIONS: Mapping[type, int] = MappingProxyType(
         MetadataRequest: 12,
         DescribeConfigsRequest: 4,
         CreateTopicsRequest: 7,
+        CreatePartitionsRequest: 3,
+        DeleteTopicsRequest: 6,
+        DescribeTopicPartitionsRequest: 0,
         ElectLeadersRequest: 2,
         IncrementalAlterConfigsRequest: 1,
         DescribeQuorumRequest: 2,
@@ -46,6 +52,9 @@ _Altered: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
 _Described: Any = DescribeConfigsRequest.DescribeConfigsResource
 _Topic: Any = CreateTopicsRequest.CreatableTopic
 _Unregister: Any = UnregisterBrokerRequest
+_Parts: Any = DescribeTopicPartitionsRequest
+_More: Any = CreatePartitionsRequest
+_Deleted: Any = DeleteTopicsRequest
 
 
 def nothing() -> Any:
@@ -69,9 +78,9 @@ def quorum() -> Any:
     return DescribeQuorumRequest(topics=[_Quorum(topic_name=METADATA_TOPIC, partitions=[partition])])
 
 
-def configs(kind: int, names: Iterable[str], keys: Iterable[str]) -> Any:
-    """Effective values of some properties of TOPICs, or of one BROKER (which answers for itself alone)."""
-    wanted = list(keys)
+def configs(kind: int, names: Iterable[str], keys: Iterable[str] | None) -> Any:
+    """Effective values of some properties (None: all) of TOPICs, or of one BROKER (which answers for itself alone)."""
+    wanted = None if keys is None else list(keys)
     resources = [_Described(resource_type=kind, resource_name=name, configuration_keys=wanted) for name in names]
     return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
 
@@ -103,3 +112,38 @@ def create_topic(name: str, partitions: int, replicas: int, config: Mapping[str,
         configs=[_Topic.CreatableTopicConfig(name=key, value=value) for key, value in config.items()],
     )
     return CreateTopicsRequest(topics=[topic], timeout_ms=timeout_ms, validate_only=False)
+
+
+def topic(name: str) -> Any:
+    """Metadata of one topic, whole."""
+    return MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name=name)], allow_auto_topic_creation=False)
+
+
+def partitions_from(names: Iterable[str], start: tuple[str, int] | None, limit: int) -> Any:
+    """Partitions in the order of (topic, index), from `start` on, so many at most; of all topics where `names` is empty.
+
+    `start` need not exist; a broker answers with 2000 at most (`max.request.partition.size.limit`)."""
+    cursor = None if start is None else _Parts.Cursor(topic_name=start[0], partition_index=start[1])
+    wanted = [_Parts.TopicRequest(name=name) for name in names]
+    return _Parts(topics=wanted, response_partition_limit=limit, cursor=cursor)
+
+
+def alter_topic(name: str, values: Mapping[str, str | None], *, dry: bool) -> Any:
+    """Set properties of a topic; None takes the topic's own value away. `dry`: only check."""
+    settings = [
+        _Altered.AlterableConfig(name=key, config_operation=1 if value is None else 0, value=value)
+        for key, value in values.items()
+    ]
+    resource = _Altered(resource_type=TOPIC, resource_name=name, configs=settings)
+    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=dry)
+
+
+def add_partitions(name: str, total: int, timeout_ms: int, *, dry: bool) -> Any:
+    """Grow a topic to so many partitions. `dry`: only check."""
+    grown = _More.CreatePartitionsTopic(name=name, count=total, assignments=None)
+    return _More(topics=[grown], timeout_ms=timeout_ms, validate_only=dry)
+
+
+def delete_topic(name: str, timeout_ms: int) -> Any:
+    """Delete one topic and its data."""
+    return _Deleted(topics=[_Deleted.DeleteTopicState(name=name)], timeout_ms=timeout_ms)

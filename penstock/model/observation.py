@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
@@ -35,6 +36,34 @@ class Unknown:
 Observed = Known[T] | Unknown
 
 
+class VolumeKind(StrEnum):
+    """What holds a volume to its size. Decided when the volume is made, and never changed."""
+
+    DIRECTORY = "directory"
+    """Nothing: a folder on a disk that it shares. It is measured and warned about."""
+    FILESYSTEM = "filesystem"
+    """A filesystem of its own: full means full for this node alone."""
+
+
+@frozen
+class VolumeUse:
+    """How full a volume is. All in bytes."""
+
+    kind: VolumeKind
+    size: int
+    """What it was made for or has grown to; of a filesystem, the filesystem itself."""
+    used: int | None
+    """What the node cannot fill any more: its data, and what a filesystem needs for itself. None where not measured yet; a
+    directory is measured once a minute."""
+    disk_free: int
+    """Free on the disk that the volume lies on, shared with all else there: it may be less than the volume has left."""
+
+    @property
+    def full(self) -> float | None:
+        """The used part of the size; past 1 where nothing holds the volume to it."""
+        return None if self.used is None else self.used / self.size
+
+
 @frozen
 class Running:
     """The node's process is there. Says nothing about whether it does its work."""
@@ -53,6 +82,8 @@ class Running:
     """The kernel holds it stopped (SIGSTOP): proof that it does no work at all."""
     leaves: Mapping[str, tuple[datetime, datetime]] = field(factory=dict)
     """Path of each leaf certificate -> (not before, not after), as it lies on the node's disk."""
+    volume: VolumeUse | None = None
+    """None where it cannot be told: a volume from before sizes were written down, a disk that does not answer."""
 
 
 @frozen

@@ -38,19 +38,26 @@ class Pages:
         """The page that the call asks for, in the order of `key`, and the token of the next one (None: this is the last).
 
         BadRequest for a `maxResults` outside 1..100 and for a token that was not given for this very list."""
+        size, last = self.asked(call)
+        ordered = sorted(items, key=key)
+        if last is not None:
+            ordered = [item for item in ordered if key(item) > last]
+        shown = ordered[:size]
+        return shown, self.token(key(shown[-1]), call) if len(ordered) > size else None
+
+    def asked(self, call: Call) -> tuple[int, Key | None]:
+        """How many items the call asks for at most, and the key after which they begin (None: at the beginning).
+
+        For lists that lie elsewhere and are read a page at a time. BadRequest as above."""
         asked = {name.lower(): value for name, value in call.params.items()}
         size = asked.get("maxresults", LIMIT)
         if not 1 <= size <= LIMIT:
             raise BadRequest(f"maxResults must be from 1 to {LIMIT}.", "maxResults")
-        ordered = sorted(items, key=key)
         token = asked.get("nexttoken")
-        if token is not None:
-            last = self._open(token, call)
-            ordered = [item for item in ordered if key(item) > last]
-        shown = ordered[:size]
-        return shown, self._seal(key(shown[-1]), call) if len(ordered) > size else None
+        return size, None if token is None else self._open(token, call)
 
-    def _seal(self, last: Key, call: Call) -> str:
+    def token(self, last: Key, call: Call) -> str:
+        """The token of the page that begins after `last`."""
         nonce = os.urandom(_NONCE)
         sealed = self._cipher().encrypt(nonce, json.dumps(last).encode(), _bound(call))
         return urlsafe_b64encode(nonce + sealed).decode().rstrip("=")

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from secrets import token_hex
 from typing import Any
 
@@ -89,7 +90,7 @@ class Load:
         longest = {}
         for where, moments in times.items():
             ordered = [*sorted(moments), self.ended]
-            longest[where] = max(after - before for before, after in zip(ordered, ordered[1:], strict=False))
+            longest[where] = max(after - before for before, after in pairwise(ordered))
         return longest
 
     def _run(self) -> None:

@@ -59,9 +59,10 @@ def story(home: Home) -> None:
     with stranger(f"{network}.0.1", 9094):
         beside = plane.begin("beside")
         until(lambda: (home.path / "nodes" / beside.id).exists() and len(beside.nodes) == 6, "nodes started")
-        addresses = [beside.record(node, "node")["address"] for node in beside.nodes]
-        assert f"{network}.0.1" not in addresses or addresses[0] != f"{network}.0.1"
-        assert all(address.startswith(f"{network}.") for address in addresses)
+        labels = {node: beside.record(node, "node") for node in beside.nodes}
+        assert labels["broker-1"]["address"] != f"{network}.0.1", "the broker was sent to a taken port"
+        assert all(label["address"].startswith(f"{network}.") for label in labels.values())
+        assert {labels[node]["ports"]["CLIENT_SECURE"] for node in beside.nodes if node.startswith("broker")} == {9094}
         beside.delete()
 
 

@@ -24,6 +24,7 @@ from penstock.model.spec import ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord, OperationRecord
 from penstock.store.store import Store
 
+KEY = b"k" * 32
 TICK = 0.1
 UNKNOWABLE = timedelta(seconds=3.5)
 """A process that hangs, and that no signal stopped, is believed in until its session ends."""
@@ -64,6 +65,7 @@ class Play:
     plane: Watched = field(init=False)
     reboots: list[Reboot] = field(factory=list)
     disrupted: set[NodeId] = field(factory=set)
+    """Nodes that were asked to go down and have not served since."""
     deleted: bool = False
     passes: int = 0
     crashes: int = 0
@@ -157,6 +159,13 @@ class Play:
         for _ in range(round(seconds / TICK)):
             self._tick()
         self.begin()
+
+    def clear_up(self) -> None:
+        """The store is shared by all stories, so each one deletes its cluster."""
+        if self.record() is not None:
+            self.delete()
+            self.settle(60)
+        self.plane.forget(self.cluster)
 
     # -- what can be known of it
 
@@ -307,8 +316,8 @@ class Play:
             assert self._useless(process), f"{node} works and was killed"
 
     def _judge_disruption(self, node: NodeId) -> None:
-        self.disrupted = {other for other in self.disrupted if not self.kafka.serves(other.number)} - {node}
-        assert not self.disrupted, f"{node} goes down while {self.disrupted} are not back"
+        away = self.disrupted - {node}
+        assert not away, f"{node} goes down while {away} are not back"
         if node.role is Role.CONTROLLER:
             left = {n for n in self.kafka.voters if n != node.number and self._believable(n)}
             assert len(left) >= 2, f"the quorum loses its majority with {node}"
@@ -368,6 +377,7 @@ class Play:
     def _tick(self) -> None:
         self.machine.tick(TICK)
         self.kafka.tick()
+        self.disrupted = {node for node in self.disrupted if not self.kafka.serves(node.number)}
 
     def _open(self) -> object:
         with self.store.read() as rows:

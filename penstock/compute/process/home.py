@@ -1,10 +1,12 @@
 """Where things of nodes lie in a home.
 
-nodes/<cluster>/<node>/       root's: node.json (whose, what), run.json, ended.json, stop.json, refused.json,
-                              keeper.json, keeper.log, lock, keeper.lock, node.log, node.log.1
+nodes/<cluster>/<node>/       root's: node.json (whose, what), volume.json (which it ran on), use.json (how much it holds),
+                              run.json, ended.json, stop.json, refused.json, keeper.json, keeper.log, lock, keeper.lock,
+                              node.log, node.log.1
 nodes/<cluster>/<node>/files/ the node's files, `@node@`; the node may read them
 nodes/<cluster>/<node>/work/  the node's working directory and HOME; its own
-volumes/<cluster>/<node>/     volume.json (whose) and data/, `@volume@`; data is the node's own
+volumes/<cluster>/<node>/     a directory: volume.json (whose) and data/, `@volume@`; data is the node's own
+                              a filesystem: volume.json, image, and disk/ where it is mounted, with volume.json and data/
 quarantine/<when>-<cluster>-<node>-<why>/
 """
 
@@ -44,8 +46,19 @@ class Place:
         return self.directory / "work"
 
     @property
+    def image(self) -> Path:
+        """Of a volume that is a filesystem: the file that it lies in."""
+        return self.volume / "image"
+
+    @property
+    def disk(self) -> Path:
+        """And where it is mounted."""
+        return self.volume / "disk"
+
+    @property
     def data(self) -> Path:
-        return self.volume / "data"
+        """The node's own data. Not there while its filesystem is not mounted: it cannot pass for empty."""
+        return (self.disk if self.disk.is_dir() else self.volume) / "data"
 
     @property
     def log(self) -> Path:

@@ -1,4 +1,4 @@
-"""What nodes would find on this machine in the way of addresses and ports. Looked at; nothing is made or claimed."""
+"""What nodes would find on this machine: addresses, ports, volumes. Looked at; nothing is made or claimed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from attrs import frozen
 
 from penstock.compute.process.addresses import NETWORKS, SHARED_PORTS, Addresses, holder
+from penstock.compute.process.filesystem import why_not
+from penstock.compute.process.gauge import Laid, census
+from penstock.compute.process.home import Home
 from penstock.compute.process.run import taken
 
 
@@ -29,6 +32,10 @@ class Premises:
     """Asked port -> who listens on it on every address, which keeps all nodes from it."""
     shared_ports: range
     """The ports that nodes get where they share one address."""
+    no_filesystems: str | None
+    """Why volumes cannot be filesystems of a size here, a clause; None where they can."""
+    volumes: tuple[Laid, ...]
+    """The volumes of the home, by kind."""
 
 
 def look(home: Path, registry: Path, ports: Iterable[int]) -> Premises:
@@ -48,6 +55,8 @@ def look(home: Path, registry: Path, ports: Iterable[int]) -> Premises:
         networks=len(NETWORKS),
         strangers={port: holder(port) for port in ports if own and taken(probe, port)},
         shared_ports=SHARED_PORTS,
+        no_filesystems=why_not(),
+        volumes=tuple(census(Home(home))),
     )
 
 

@@ -12,12 +12,12 @@ from logging import getLogger
 from pathlib import Path
 from signal import Signals
 from threading import Lock
-from typing import Any
 
-from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
-from penstock.compute.process import ending, files, process
+from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf
+from penstock.compute.process import ending, files, filesystem, nodefile, process
 from penstock.compute.process.addresses import REGISTRY, Addresses
 from penstock.compute.process.files import told
+from penstock.compute.process.gauge import EVERY_SECONDS, Gauge
 from penstock.compute.process.home import PASSABLE, Home, Place
 from penstock.compute.process.launch import Launcher, Refusal
 from penstock.compute.process.run import Run, Witness
@@ -26,7 +26,7 @@ from penstock.compute.process.volumes import Volumes
 from penstock.compute.process.watcher import Watcher
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.observation import Observed, Sighting
+from penstock.model.observation import Observed, Sighting, VolumeKind
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
 
@@ -38,7 +38,8 @@ class ProcessCompute:
 
     `home` is where nodes and volumes lie, `run_as` the user that nodes run as when this process is root (`nobody` where
     None), `registry` where the homes of the machine claim their loopback networks, `boot` names the time since the machine
-    started. Raises ComputeError where nodes could not live here. Verbs on one node wait for each other; nodes do not."""
+    started. `volumes` is what new volumes are (None: filesystems where the machine can), directories are measured every
+    `measure_seconds`. Raises ComputeError where nodes could not live here. Verbs on one node wait for each other; nodes do not."""
 
     def __init__(
         self,
@@ -47,6 +48,8 @@ class ProcessCompute:
         run_as: str | None = None,
         registry: Path = REGISTRY,
         boot: Callable[[], str] = process.boot_id,
+        volumes: VolumeKind | None = VolumeKind.DIRECTORY,
+        measure_seconds: float = EVERY_SECONDS,
         rotate_bytes: int = 64 << 20,
         rotate_seconds: float = 10.0,
     ) -> None:
@@ -59,7 +62,8 @@ class ProcessCompute:
         self._home.prepare(self._user)
         self._witness = Witness(boot=boot, user=self._user)
         self._launcher = Launcher(self._witness, self._user, rotate_bytes, rotate_seconds)
-        self._volumes = Volumes(self._home, self._user)
+        self._volumes = Volumes(self._home, self._user, volumes)
+        self._gauge = Gauge(self._home, self._turn, measure_seconds)
         self._addresses = Addresses(self._home.root, registry)
         self._watcher: Watcher | None = None
         self._turns: dict[NodeId, Lock] = {}
@@ -70,8 +74,16 @@ class ProcessCompute:
         own, notes = self._addresses.own(), list(self._addresses.notes)
         if self._user is None and os.geteuid() == 0:
             notes.append("nodes run as root; PENSTOCK_RUN_AS names another user")
+        obstacle = None if self._volumes.kind is VolumeKind.DIRECTORY else filesystem.why_not()
+        if self._volumes.kind is VolumeKind.DIRECTORY:
+            notes.append("new volumes are directories that are watched; PENSTOCK_VOLUMES=auto makes filesystems")
+        elif obstacle is not None:
+            notes.append(f"new volumes cannot be filesystems of their size: {obstacle}")
         return Capabilities(
-            own_addresses=own and not self._addresses.notes, unprivileged=self._user is not None, notes=tuple(notes)
+            own_addresses=own and not self._addresses.notes,
+            unprivileged=self._user is not None,
+            real_volumes=self._volumes.kind is not VolumeKind.DIRECTORY and obstacle is None,
+            notes=tuple(notes),
         )
 
     def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
@@ -90,16 +102,16 @@ class ProcessCompute:
         is made for an incarnation that never ran: one that did and is missed is told by sightings (Bereft). A taken port and
         a missing program are remembered: sightings say Blocked while they last."""
         with self._turn(node.id) as place:
-            label = self._label(place, fence)
+            label = nodefile.read(self._witness.records, place, fence)
             if self._witness.alive(self._run(place)):
-                self._raise_fence(place, label, fence)
+                nodefile.raise_fence(place, label, fence)
                 self._keep(place)
                 return
             ending.release(self._witness, place)
             with told(f"preparing {node.id}"):
                 files.make_directory(place.directory.parent, PASSABLE)
                 files.make_directory(place.directory, PASSABLE)
-                self._write_label(place, _label(node, leaves, fence))
+                nodefile.write(place, nodefile.of(node, leaves, fence))
                 try:
                     self._launcher.check(node)
                 except Refusal as refusal:
@@ -114,6 +126,7 @@ class ProcessCompute:
                 place.record("refused").unlink(missing_ok=True)
             self._volumes.ensure(place, node, self._made(place))
             with told(f"writing down the volume of {node.id}"):
+                self._gauge.first(place)
                 if self._made(place) != node.incarnation:
                     files.write(
                         place.record("volume"), json.dumps({"incarnation": node.incarnation}).encode(), durable=True
@@ -126,17 +139,25 @@ class ProcessCompute:
 
     def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         with self._turn(node.id) as place:
-            label = self._label(place, fence)
+            label = nodefile.read(self._witness.records, place, fence)
             if label is None:
                 raise ComputeError(f"{node.id} was never started here, so there is nothing to renew; start it")
             with told(f"renewing files of {node.id}"):
                 self._write_files(place, node, (Applies.LIVE,), leaves)
                 renewed = sorted({*label["leaves"], *(leaf.path for leaf in leaves)})
-                self._write_label(place, {**label, "live": node.live, "leaves": renewed, "fence": fence})
+                nodefile.write(place, {**label, "live": node.live, "leaves": renewed, "fence": fence})
+
+    def grow(self, node: NodeSpec, fence: int) -> None:
+        with self._turn(node.id) as place:
+            said = nodefile.read(self._witness.records, place, fence)
+            if said is None:
+                raise ComputeError(f"{node.id} was never started here, so it has no volume; start it")
+            nodefile.raise_fence(place, said, fence)
+            self._volumes.grow(place, node)
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         with self._turn(node) as place:
-            self._raise_fence(place, self._label(place, fence), fence)
+            nodefile.raise_fence(place, nodefile.read(self._witness.records, place, fence), fence)
             run = self._run(place)
             if run is None or not self._witness.alive(run):
                 return
@@ -153,7 +174,7 @@ class ProcessCompute:
     def remove(self, node: NodeId, fence: int) -> str | None:
         with self._turn(node) as place:
             # A damaged record must not make a node immortal: the lock proves below that no process is left.
-            label = self._label(place, fence, damaged=True)
+            label = nodefile.read(self._witness.records, place, fence, damaged=True)
             try:
                 run = self._witness.run(place)
             except (OSError, ValueError):
@@ -190,6 +211,7 @@ class ProcessCompute:
             raise ComputeError("this provider watches already; close it first")
         self._watcher = Watcher(self._witness, self._launcher, wake)
         self._watcher.start()
+        self._gauge.start()
         for cluster in self.clusters():
             try:
                 members = self._home.members(cluster)
@@ -202,6 +224,7 @@ class ProcessCompute:
     def close(self) -> None:
         if self._watcher is not None:
             self._watcher.close()
+            self._gauge.close()
             self._watcher = None
 
     @contextmanager
@@ -211,24 +234,6 @@ class ProcessCompute:
             turn = self._turns.setdefault(node, Lock())
         with turn:
             yield place
-
-    def _label(self, place: Place, fence: int, damaged: bool = False) -> dict[str, Any] | None:
-        """node.json, None where there is none. Raises StaleFence; ComputeError where it cannot be read, unless `damaged` is fine."""
-        try:
-            label = self._witness.records.object(place.record("node"))
-        except (OSError, ValueError) as error:
-            if damaged:
-                return None
-            raise ComputeError(
-                f"the record {place.record('node')} cannot be read: {error}; mend the disk, or delete that file "
-                "if the node's process is gone"
-            ) from error
-        if label is not None and label["fence"] > fence:
-            raise StaleFence(
-                f"term {fence} may not touch {place.id}: a control plane of term {label['fence']} has spoken to it; "
-                "this one is not in charge any more"
-            )
-        return label
 
     def _made(self, place: Place) -> str | None:
         """The incarnation of the volume that the node last started on."""
@@ -243,14 +248,6 @@ class ProcessCompute:
             raise ComputeError(
                 f"it is not known whether {place.id} runs: {error}; delete {place.record('run')} if no process of the node is left"
             ) from error
-
-    def _raise_fence(self, place: Place, label: dict[str, Any] | None, fence: int) -> None:
-        if label is not None and label["fence"] < fence:
-            with told(f"writing the term of {place.id}"):
-                self._write_label(place, {**label, "fence": fence})
-
-    def _write_label(self, place: Place, label: Mapping[str, Any]) -> None:
-        files.write(place.record("node"), json.dumps(label).encode(), durable=True)
 
     def _write_files(
         self, place: Place, node: NodeSpec, applies: tuple[Applies, ...], leaves: Sequence[IssuedLeaf]
@@ -273,23 +270,3 @@ class ProcessCompute:
         """A running node has a keeper."""
         if self._witness.keeper(place) is None:
             self._launcher.attach(place)
-
-
-def _label(node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> dict[str, Any]:
-    """node.json: whose directory it is and what was last written into it."""
-    return {
-        "cluster": node.id.cluster,
-        "node": node.id.name,
-        "role": node.id.role,
-        "number": node.id.number,
-        "zone": node.zone,
-        "revision": node.revision,
-        "start": node.start,
-        "live": node.live,
-        "fence": fence,
-        "address": node.address,
-        "ports": dict(node.ports),
-        "incarnation": node.incarnation,
-        "leaves": sorted({leaf.path for leaf in leaves} | {leaf.path for leaf in node.leaves}),
-        "ready_line": node.ready_line,
-    }

@@ -16,11 +16,11 @@ from typing import Any
 from attrs import field, frozen
 from cryptography import x509
 
-from penstock.compute.process import process
+from penstock.compute.process import gauge, process
 from penstock.compute.process.home import Place
 from penstock.compute.process.process import Process
 from penstock.compute.process.user import User, refused_at
-from penstock.compute.process.volumes import missing
+from penstock.compute.process.volumes import missing, there
 from penstock.model.observation import Absent, Bereft, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 
@@ -174,9 +174,10 @@ class Witness:
                 stopping=self.stopping(place, run),
                 suspended=seen.suspended,
                 leaves=self._leaves(place, label),
+                volume=gauge.use(place, self.records.object),
             )
         made = self.records.object(place.record("volume"))
-        if made is not None and not os.path.lexists(place.volume):
+        if made is not None and not there(place):
             return Bereft(made["incarnation"], missing(place, made["incarnation"]))
         if blocked := self.blocked(place, label):
             return blocked

@@ -1,4 +1,4 @@
-"""Volumes: the directories that hold what nodes must not lose, each labelled with its owner and incarnation."""
+"""Volumes: what nodes must not lose, each labelled with its owner, incarnation, kind and size."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from penstock.compute.base import ComputeError
+from penstock.compute.process import filesystem
 from penstock.compute.process.files import (
     delete,
     delete_if_empty,
@@ -26,17 +27,34 @@ from penstock.compute.process.home import PASSABLE, Home, Place
 from penstock.compute.process.user import User
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, NodeSpec
+from penstock.model.observation import VolumeKind
 
 LABEL = "volume.json"
+GIB = 1 << 30
 
 
 @frozen
 class Label:
-    """Whose volume it is. Equal labels or it is a stranger's."""
+    """Whose volume it is, and what it is. Equal labels (cluster, node, incarnation) or it is a stranger's."""
 
     cluster: str
     node: str
     incarnation: str
+    kind: VolumeKind = field(default=VolumeKind.DIRECTORY, eq=False)
+    gib: int | None = field(default=None, eq=False)
+    """The largest size that was ever wanted; None in labels from before sizes were written down."""
+
+    @classmethod
+    def read(cls, content: bytes) -> Label:
+        """Raises ValueError, KeyError and TypeError where it is none."""
+        record = json.loads(content)
+        kind = VolumeKind(record.get("kind", VolumeKind.DIRECTORY))
+        return cls(record["cluster"], record["node"], record["incarnation"], kind, record.get("gib"))
+
+    @property
+    def content(self) -> bytes:
+        whose = {"cluster": self.cluster, "node": self.node, "incarnation": self.incarnation}
+        return json.dumps({**whose, "kind": self.kind, "gib": self.gib}).encode()
 
 
 class Foreign(ComputeError):
@@ -55,15 +73,22 @@ def missing(place: Place, incarnation: str) -> str:
     )
 
 
+def there(place: Place) -> bool:
+    """Does a volume lie in the place? The shell of a filesystem without its image is none."""
+    return os.path.lexists(place.volume) and (not os.path.lexists(place.disk) or os.path.lexists(place.image))
+
+
 @frozen
 class Volumes:
-    """The volumes of a home.
+    """The volumes of a home. `kind` is what new ones are; None: a filesystem where this machine can, else a directory.
 
     Invariant: a volume comes into its place by one rename, complete, formatted and labelled, and leaves it by one; so
-    whatever lies there is whole. What has no label or another one is never used and never deleted, only moved away."""
+    whatever lies there is whole. What has no label or another one is never used and never deleted, only moved away.
+    A filesystem carries its label inside too: an empty mount point or another image is not taken for it."""
 
     home: Home
     user: User | None = None
+    kind: VolumeKind | None = VolumeKind.DIRECTORY
 
     def ensure(self, place: Place, node: NodeSpec, ran_on: str | None) -> None:
         """The node's own volume lies in its place afterwards: the one that was there, or a fresh one where there was none.
@@ -73,61 +98,123 @@ class Volumes:
         label = Label(node.id.cluster, node.id.name, node.incarnation)
         if place.volume.exists():
             found = self.label(place.volume)
-            if found != label:
-                moved = self.put_away(place, "unlabelled" if found is None else "foreign")
-                owner = (
-                    "nobody (it has no readable label)"
-                    if found is None
-                    else f"{found.node} of {found.cluster}, incarnation {found.incarnation}"
-                )
-                raise Foreign(
-                    f"the volume in the place of {node.id} belongs to {owner}, not to incarnation {node.incarnation} of this node; "
-                    f"it was not "
-                    f"used and lies in {moved}: put the right volume into {place.volume}"
-                )
+            if found is None or found != label:
+                raise self._foreign(place, node, found)
+            self._open(place, node, found)
             with told(f"taking over the volume of {node.id}"):
                 if self.user is not None and place.data.stat().st_uid != self.user.uid:
                     give(place.data, self.user.owner)
             return
         if ran_on == node.incarnation:
             raise Missing(missing(place, node.incarnation))
+        label = evolve(label, kind=self._wanted(node), gib=node.resources.volume_gib)
         with told(f"making the volume of {node.id} in {place.volume}"):
             self._make(place, node, label)
+        self._open(place, node, label)
+
+    def grow(self, place: Place, node: NodeSpec) -> None:
+        """As large as the node should have it, or larger. A filesystem that is not mounted grows at the next start.
+
+        Raises Missing, and ComputeError where another volume lies in the place: it stays there, untouched."""
+        if not there(place):
+            raise Missing(missing(place, node.incarnation))
+        found = self.label(place.volume)
+        if found is None or found != Label(node.id.cluster, node.id.name, node.incarnation):
+            raise ComputeError(
+                f"the volume in {place.volume} is not incarnation {node.incarnation} of {node.id}, so it was not made larger; "
+                "the next start of the node puts it aside"
+            )
+        if found.kind is VolumeKind.FILESYSTEM and filesystem.mounted(place.disk):
+            filesystem.fit(place.image, place.disk, node.resources.volume_gib * GIB)
+        self._note_size(place, node, found)
+
+    def _wanted(self, node: NodeSpec) -> VolumeKind:
+        """What a new volume will be."""
+        obstacle = filesystem.why_not() if self.kind is not VolumeKind.DIRECTORY else None
+        if self.kind is VolumeKind.FILESYSTEM and obstacle is not None:
+            raise ComputeError(
+                f"the volume of {node.id} should be a filesystem, and {obstacle}; "
+                "mend that, or let it be a directory with PENSTOCK_VOLUMES=auto"
+            )
+        if self.kind is not None:
+            return self.kind
+        return VolumeKind.FILESYSTEM if obstacle is None else VolumeKind.DIRECTORY
 
     def _make(self, place: Place, node: NodeSpec, label: Label) -> None:
         self._sweep(place)
         make_directory(place.volume.parent, PASSABLE)
         fresh = place.volume.with_name(f".{place.volume.name}.new-{token_hex(4)}")
-        owner = self.user.owner if self.user else None
+        real = label.kind is VolumeKind.FILESYSTEM
         try:
             make_directory(fresh, PASSABLE)
-            make_directory(fresh / "data", 0o750, owner)
-            for file in node.files:
-                if file.applies is Applies.FORMAT:
-                    path = inside(fresh / "data", file.path)
-                    make_directory(path.parent, 0o750, owner)
-                    content = expand_bytes(file.content, place.files, place.data)
-                    write(path, content, 0o600 if file.secret else 0o640, owner, durable=True)
-            if owner is not None:
-                give(fresh / "data", owner)
-            write(
-                fresh / LABEL,
-                json.dumps({"cluster": label.cluster, "node": label.node, "incarnation": label.incarnation}).encode(),
-                durable=True,
-            )
+            if real:
+                # The filesystem is born with its content, unmounted: being cut off leaves files and nothing else.
+                content = fresh / "content"
+                self._fill(content, place, node, place.disk / "data", label)
+                filesystem.make(fresh / place.image.name, node.resources.volume_gib * GIB, content)
+                delete(content)
+                make_directory(fresh / place.disk.name, PASSABLE)
+                write(fresh / LABEL, label.content, durable=True)
+            else:
+                self._fill(fresh, place, node, place.volume / "data", label)
             fresh.rename(place.volume)
         except BaseException:
             delete(fresh)
             raise
         sync_directory(place.volume.parent)
 
+    def _fill(self, root: Path, place: Place, node: NodeSpec, volume: Path, label: Label) -> None:
+        """Data as the node finds them at its first start, and the label last. `volume` is where the data will be then."""
+        owner = self.user.owner if self.user else None
+        make_directory(root, PASSABLE)
+        make_directory(root / "data", 0o750, owner)
+        for file in node.files:
+            if file.applies is Applies.FORMAT:
+                path = inside(root / "data", file.path)
+                make_directory(path.parent, 0o750, owner)
+                content = expand_bytes(file.content, place.files, volume)
+                write(path, content, 0o600 if file.secret else 0o640, owner, durable=True)
+        if owner is not None:
+            give(root / "data", owner)
+        write(root / LABEL, label.content, durable=True)
+
+    def _open(self, place: Place, node: NodeSpec, label: Label) -> None:
+        """The data are in place and as large as wanted. Raises Missing and Foreign as `ensure` does."""
+        if label.kind is VolumeKind.FILESYSTEM:
+            if not there(place):
+                raise Missing(missing(place, node.incarnation))
+            filesystem.mount(place.image, place.disk)
+            inner = self.label(place.disk)
+            if inner is None or inner != label:
+                raise self._foreign(place, node, inner)
+            filesystem.fit(place.image, place.disk, node.resources.volume_gib * GIB)
+        self._note_size(place, node, label)
+
+    def _note_size(self, place: Place, node: NodeSpec, label: Label) -> None:
+        """A size that was wanted once is never taken back: equal or smaller changes nothing."""
+        if label.gib is None or label.gib < node.resources.volume_gib:
+            with told(f"writing down the size of the volume of {node.id}"):
+                write(place.volume / LABEL, evolve(label, gib=node.resources.volume_gib).content, durable=True)
+
+    def _foreign(self, place: Place, node: NodeSpec, found: Label | None) -> Foreign:
+        """It is in quarantine afterwards."""
+        moved = self.put_away(place, "unlabelled" if found is None else "foreign")
+        owner = (
+            "nobody (it has no readable label)"
+            if found is None
+            else f"{found.node} of {found.cluster}, incarnation {found.incarnation}"
+        )
+        return Foreign(
+            f"the volume in the place of {node.id} belongs to {owner}, not to incarnation {node.incarnation} of this node; "
+            f"it was not used and lies in {moved}: put the right volume into {place.volume}"
+        )
+
     def label(self, volume: Path) -> Label | None:
         """Whose volume it is; None where it has no label that can be understood. Raises ComputeError where it cannot be read."""
         with told(f"reading the label of {volume}"):
             try:
-                record = json.loads((volume / LABEL).read_bytes())
-                return Label(record["cluster"], record["node"], record["incarnation"])
-            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
+                return Label.read((volume / LABEL).read_bytes())
+            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
                 return None
 
     def remove(self, place: Place, incarnation: str | None) -> Path | None:
@@ -162,7 +249,8 @@ class Volumes:
             return [str(path) for path in sorted(found)]
 
     def put_away(self, place: Place, reason: str) -> Path:
-        """Move whatever lies in the place to quarantine; the new place."""
+        """Move whatever lies in the place to quarantine, unmounted; the new place."""
+        filesystem.unmount(place.disk)
         with told(f"moving the volume in the place of {place.id} to quarantine"):
             make_directory(self.home.quarantine, 0o700)
             when = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
@@ -176,4 +264,5 @@ class Volumes:
         with told(f"clearing leftovers beside the volume of {place.id}"):
             for pattern in (f".{place.volume.name}.new-*", f".{place.volume.name}.gone-*"):
                 for left in place.volume.parent.glob(pattern):
+                    filesystem.unmount(left / place.disk.name)
                     delete(left)

@@ -132,7 +132,7 @@ class ClusterReconciler:
             room.layout = None  # what is about to be written must be of now
             view = evolve(view, layout=self._laid_out(room, spec, now))
             plan, _ = run_rules(view, now)
-        return view, plan
+        return view, sentences.quoting(plan, view, self._around.compute.tail)
 
     def _laid_out(self, room: _Room, spec: ClusterSpec, now: datetime) -> tuple[NodeSpec, ...]:
         """The layout, kept for a while: half of a quiet pass would go into rendering what nobody writes."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from attrs import evolve
+
 from penstock.control.cluster.act import Done, Failure
 from penstock.control.cluster.health import below_full, missing, serves
 from penstock.model.ids import NodeId
@@ -28,6 +30,35 @@ from penstock.model.spec import ClusterStatus
 def failed(failure: Failure) -> Waiting:
     """What a failed act leaves behind: the next pass is the retry."""
     return Waiting(str(failure.target), failure.why, heals=failure.heals)
+
+
+LAST_LINES = 60
+"""So many lines from the end of a log hold what a node said before it ended, its stack trace included."""
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """The last line of a log that says something: a frame of a stack trace does not."""
+    for line in reversed(lines):
+        said = line.strip()
+        if said and not said.startswith(("at ", "... ")):
+            return said
+    return ""
+
+
+def quoting(plan: Plan, view: ClusterView, tail: Callable[[NodeId, int], Sequence[str]]) -> Plan:
+    """The plan in which every wait for a node that keeps ending tells the node's last words."""
+    ended = {
+        str(node.id): node.id
+        for node in view.layout
+        if isinstance(seen := view.sighting(node.id), Known) and isinstance(seen.value, Gone) and seen.value.short_runs
+    }
+    waits = [
+        evolve(wait, because=f"{wait.because}; its last words: {words}")
+        if wait.on in ended and (words := last_words(tail(ended[wait.on], LAST_LINES)))
+        else wait
+        for wait in plan.waits
+    ]
+    return evolve(plan, waits=tuple(waits))
 
 
 def passed(

@@ -1,0 +1,176 @@
+"""A filesystem of a real size: ext4 in a sparse image file, mounted through a loop device.
+
+Invariant: a loop device belongs to its mount (the kernel frees it with the last one), so a kill at any moment leaks none; an
+image that is mounted already gets no second loop device, so its filesystem is never driven twice."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from penstock.compute.base import ComputeError
+from penstock.compute.process.files import make_directory, told
+from penstock.compute.process.home import PASSABLE
+
+TOOLS = ("mkfs.ext4", "mount", "umount", "resize2fs")
+SYSTEM_PATHS = "/usr/sbin:/sbin:/usr/bin:/bin"
+"""Where these programs lie; users' own PATH often leaves out the first two."""
+LOOP_CONTROL = Path("/dev/loop-control")
+CAP_SYS_ADMIN = 21
+LOOP_MAJOR = 7
+LOOP_SET_CAPACITY = 0x4C07
+"""ioctl: look again how large the image is (linux/loop.h)."""
+FORMAT = ("-q", "-F", "-m", "0", "-i", "32768", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
+"""Nothing reserved for root; an inode for each 32 KiB, since segments are large and partitions many; nothing zeroed, since an
+image is born full of zeros."""
+OPTIONS = "loop,nodev,nosuid,noexec,noatime,discard,minixdf,noinit_itable"
+"""noexec: Java unpacks its native libraries into its temporary folder, which lies elsewhere. discard: what is deleted goes back
+to the disk below. minixdf: sizes count the filesystem's own tables, so that a size is what was asked for."""
+PATIENCE_SECONDS = 120.0
+RELEASE_SECONDS = 2.0
+"""A process that has just ended may hold its files for a moment longer."""
+
+
+def why_not() -> str | None:
+    """Why this machine cannot have such volumes: a clause; None where it can. Only looks."""
+    if not _may_mount():
+        return "only root may mount filesystems (CAP_SYS_ADMIN)"
+    if not LOOP_CONTROL.exists():
+        return f"the system has no loop devices ({LOOP_CONTROL}; `modprobe loop`, or --privileged for a container)"
+    absent = [tool for tool in TOOLS if _find(tool) is None]
+    if absent:
+        return f"{', '.join(absent)} cannot be found (packages e2fsprogs and mount)"
+    return None
+
+
+def make(image: Path, size: int, content: Path) -> None:
+    """A new image of `size` bytes whose filesystem holds a copy of the folder `content`, owners and modes too; durable."""
+    with told(f"making the image {image}"):
+        with image.open("xb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.truncate(size)
+        _run("mkfs.ext4", *FORMAT, "-d", str(content), str(image))
+        _sync(image)
+
+
+def mounted(point: Path) -> bool:
+    return os.path.ismount(point)
+
+
+def mount(image: Path, point: Path) -> None:
+    """The image's filesystem is at the mount point, writable. A filesystem that went read-only is mounted once more."""
+    if mounted(point):
+        if not os.statvfs(point).f_flag & os.ST_RDONLY:
+            return
+        unmount(point)
+    with told(f"mounting {image}"):
+        make_directory(point, PASSABLE)
+    _run("mount", "-t", "ext4", "-o", OPTIONS, str(image), str(point))
+
+
+def unmount(point: Path) -> None:
+    """Nothing is mounted there afterwards. Raises ComputeError where a process goes on using it."""
+    until = time.monotonic() + RELEASE_SECONDS
+    while mounted(point):
+        try:
+            _run("umount", str(point))
+        except ComputeError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+def fit(image: Path, point: Path, size: int) -> None:
+    """The mounted filesystem has at least `size` bytes: grown while it is in use, never made smaller."""
+    if room(point)[0] >= size:
+        return
+    with told(f"making {image} larger"):
+        if image.stat().st_size < size:
+            os.truncate(image, size)
+            _sync(image)
+        device = _device(point)
+        handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(handle, LOOP_SET_CAPACITY)
+        finally:
+            os.close(handle)
+    _run("resize2fs", device)
+    if room(point)[0] < size:
+        raise ComputeError(
+            f"the filesystem at {point} has {room(point)[0]} bytes and should have {size}: another image than {image} "
+            "is mounted there; unmount it, the next start mounts the right one"
+        )
+
+
+def room(point: Path) -> tuple[int, int]:
+    """Bytes of the filesystem at a path: its size, and those that a node can still fill. Raises OSError."""
+    facts = os.statvfs(point)
+    return facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
+
+
+def _device(point: Path) -> str:
+    number = point.stat().st_dev
+    if os.major(number) != LOOP_MAJOR:
+        raise ComputeError(f"no image is mounted at {point}; look at `findmnt {point}` and unmount what is there")
+    return f"/dev/loop{os.minor(number)}"
+
+
+def _may_mount() -> bool:
+    """Root in a container often may not."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return os.geteuid() == 0 and bool(int(line.split()[1], 16) >> CAP_SYS_ADMIN & 1)
+    return False
+
+
+def _find(tool: str) -> str | None:
+    return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATHS}")
+
+
+def _run(tool: str, *arguments: str) -> None:
+    """Run to its end, whatever happens to us: half an order must not stand. Raises ComputeError with the tool's own words."""
+    doing = f"`{tool} {arguments[-1]}`"
+    program = _find(tool)
+    if program is None:
+        raise ComputeError(f"{doing} failed: {tool} cannot be found; install it")
+    try:
+        done = subprocess.run(
+            [program, *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env={"PATH": SYSTEM_PATHS, "LC_ALL": "C"},
+            start_new_session=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ComputeError(
+            f"{doing} did not end within {PATIENCE_SECONDS:.0f} s; the disk may hang: look at the system log"
+        ) from None
+    if done.returncode != 0:
+        said = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
+        raise ComputeError(f"{doing} failed: {said}; {_remedy(tool)}")
+
+
+def _remedy(tool: str) -> str:
+    match tool:
+        case "mount":
+            return "look at the system log; `e2fsck -f` on the image mends a damaged filesystem"
+        case "umount":
+            return "end what uses it (`fuser -vm` on that path); the next try follows by itself"
+        case _:
+            return "look at the disk and the system log; the next try follows by itself"
+
+
+def _sync(image: Path) -> None:
+    handle = os.open(image, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

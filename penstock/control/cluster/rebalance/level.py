@@ -1,0 +1,117 @@
+"""Levelling: bring loads into a band around shares with the least that must move. For bytes and for leadership alike.
+
+Those above the band give (to the neediest), then those below it are filled (from the fullest). In one plan nobody both
+gives and gets, and every transfer, were it the last one, brings giver and getter closer to their shares. So the sum of
+squares of what brokers are off their shares falls with each transfer, in whatever order they are carried out: it ends."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from attrs import define, field, frozen
+
+T = TypeVar("T")
+NOTHING = 1e-6
+
+
+@frozen
+class Shift(Generic[T]):
+    """One item from one broker to another."""
+
+    item: T
+    weight: float
+    source: int
+    target: int
+
+
+@define
+class Levelling(Generic[T]):
+    """One levelling under construction. `may` asks whether an item may go now; `do` and `undo` are told of each transfer."""
+
+    load: dict[int, float]
+    share: Mapping[int, float]
+    upper: Mapping[int, float]
+    lower: Mapping[int, float]
+    items: Mapping[int, Sequence[tuple[float, T]]]
+    """What each broker could give, lightest first."""
+    may: Callable[[T, int, int], bool]
+    do: Callable[[Shift[T]], None]
+    undo: Callable[[Shift[T]], None]
+    _shifts: list[Shift[T]] = field(factory=list, init=False)
+    _lists: dict[int, list[tuple[float, T]]] = field(init=False)
+    _gave: set[int] = field(factory=set, init=False)
+    _got: set[int] = field(factory=set, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lists = {number: list(found) for number, found in self.items.items()}
+
+    def run(self) -> None:
+        for source in sorted(self.load, key=lambda n: (self.upper[n] - self.load[n], n)):
+            while (need := self.load[source] - self.upper[source]) > NOTHING:
+                if not any(self._give(source, self._getters(), need, strict=strict) for strict in (True, False)):
+                    break
+        for target in sorted(self.load, key=lambda n: (self.load[n] - self.lower[n], n)):
+            while target not in self._gave and (need := self.lower[target] - self.load[target]) > NOTHING:
+                tries = ((strict, source) for strict in (True, False) for source in self._givers())
+                if not any(self._give(source, [target], need, strict=strict, keep=strict) for strict, source in tries):
+                    break
+        self._prune()
+
+    def _off(self, number: int) -> float:
+        return self.load[number] - self.share[number]
+
+    def _getters(self) -> list[int]:
+        """Who may get, the neediest first."""
+        return sorted((n for n in self.load if n not in self._gave), key=lambda n: (self._off(n), n))
+
+    def _givers(self) -> list[int]:
+        """Who may give, the fullest first."""
+        return sorted((n for n in self.load if n not in self._got), key=lambda n: (-self._off(n), n))
+
+    def _give(self, source: int, targets: Iterable[int], need: float, *, strict: bool, keep: bool = False) -> bool:
+        """Move one item: the heaviest up to the need, else the lightest above it.
+
+        `strict`: the target stays under its band's upper end. `keep`: the source stays above its band's lower end."""
+        if source in self._got:
+            return False
+        room = {n: self._off(source) - self._off(n) for n in targets if n != source}
+        if strict:
+            room = {n: min(free, self.upper[n] - self.load[n]) for n, free in room.items()}
+        most = max(room.values(), default=0.0)
+        if keep:
+            most = min(most, self.load[source] - self.lower[source])
+        own = self._lists.get(source, [])
+        end = bisect_right(own, most, key=lambda entry: entry[0])
+        middle = min(end, bisect_right(own, need, key=lambda entry: entry[0]))
+        for place in (*range(middle - 1, -1, -1), *range(middle, end)):
+            weight, item = own[place]
+            for target, free in room.items():
+                if weight <= free and self._closer(weight, source, target) and self.may(item, source, target):
+                    del own[place]
+                    self._shift(Shift(item, weight, source, target))
+                    return True
+        return False
+
+    def _closer(self, weight: float, source: int, target: int) -> bool:
+        return self._off(source) - self._off(target) > weight + NOTHING
+
+    def _shift(self, shift: Shift[T]) -> None:
+        self._load(shift, 1)
+        self._gave.add(shift.source)
+        self._got.add(shift.target)
+        self._shifts.append(shift)
+        self.do(shift)
+
+    def _load(self, shift: Shift[T], sign: int) -> None:
+        self.load[shift.source] -= sign * shift.weight
+        self.load[shift.target] += sign * shift.weight
+
+    def _prune(self) -> None:
+        """Drop what would bring nobody closer were it the last one. The one that was made last always stays."""
+        for shift in list(self._shifts):
+            if self._off(shift.source) + shift.weight <= self._off(shift.target) + NOTHING:
+                self._load(shift, -1)
+                self._shifts.remove(shift)
+                self.undo(shift)

@@ -1,0 +1,151 @@
+"""What a rebalance is decided from, and what it decides: frozen values. Sizes in bytes, rates in bytes a second."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+
+from attrs import field, frozen
+
+Key = tuple[str, int]
+"""A partition: topic and index."""
+
+
+@frozen
+class BrokerFacts:
+    """A registered broker. A broker that is down and will not come back counts as `leaving`."""
+
+    number: int
+    rack: str
+    capacity_bytes: int
+    """Size of its volume."""
+    used_bytes: int
+    """What lies on the volume, whatever it is."""
+    leaving: bool = False
+    """It shall hold nothing: never a target."""
+    new: bool = False
+    """It has just joined; a word for people, the numbers say the rest."""
+
+
+@frozen
+class PartitionFacts:
+    """A partition as Kafka describes it now.
+
+    `replicas` is Kafka's own list: while replicas move it holds the old ones and the new ones."""
+
+    topic: str
+    index: int
+    replicas: tuple[int, ...]
+    leader: int
+    """-1: none."""
+    isr: tuple[int, ...]
+    size_bytes: int
+    """Of one full replica."""
+    rate: float | None = None
+    """What producers write to it; None where it is not known."""
+    adding: tuple[int, ...] = ()
+    """New replicas of the reassignment under way, as ListPartitionReassignments has them."""
+    removing: tuple[int, ...] = ()
+    """Old replicas that go when the new ones are in sync."""
+    arrived: Mapping[int, int] = field(factory=dict)
+    """Broker of a new replica -> bytes that it holds already."""
+
+    @property
+    def key(self) -> Key:
+        return self.topic, self.index
+
+    @property
+    def target(self) -> tuple[int, ...]:
+        """The replicas, preferred leader first, once what is under way has ended."""
+        return tuple(number for number in self.replicas if number not in self.removing)
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """The replicas before the reassignment under way."""
+        return tuple(number for number in self.replicas if number not in self.adding)
+
+    @property
+    def moving(self) -> bool:
+        return bool(self.adding or self.removing)
+
+    @property
+    def left_bytes(self) -> int:
+        """What the reassignment under way has still to copy."""
+        return sum(max(0, self.size_bytes - self.arrived.get(number, 0)) for number in self.adding)
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.index}"
+
+
+@frozen
+class Facts:
+    """One look at a cluster: every broker and every partition, internal topics too."""
+
+    brokers: tuple[BrokerFacts, ...]
+    partitions: tuple[PartitionFacts, ...]
+
+    @property
+    def leaving(self) -> Set[int]:
+        return frozenset(broker.number for broker in self.brokers if broker.leaving)
+
+    def held_by(self, number: int) -> tuple[Key, ...]:
+        """Partitions that have a replica on the broker, or will have, or had before a move that has not ended.
+
+        Empty is the proof, from metadata, that nothing counts on its volume."""
+        return tuple(partition.key for partition in self.partitions if number in partition.replicas)
+
+
+@frozen
+class Aims:
+    """What is good enough. Fractions."""
+
+    band: float = 0.05
+    """How far from its share of bytes a broker may be."""
+    leader_band: float = 0.10
+    """How far from its share of leadership a broker may be."""
+    full: float = 0.85
+    """Share of a volume that a move may fill."""
+
+
+@frozen
+class Limits:
+    """How much may go on at once, for each broker that gives or gets. Zero `moves` starts none; those under way go on."""
+
+    moves: int = 5
+    small_bytes: int = 32 * 1024**2
+    """Below this sum `small_moves` may be under way: small partitions cost no bandwidth."""
+    small_moves: int = 40
+    leaderships: int = 200
+    """Changes of leadership alone in one call."""
+
+
+@frozen
+class Transfer:
+    """One replica from one broker to another."""
+
+    key: Key
+    source: int
+    target: int
+    why: str
+
+
+@frozen
+class Move:
+    """One order for one partition. Without `adding` it only changes who leads: no byte moves, and an election must follow."""
+
+    key: Key
+    replicas: tuple[int, ...]
+    """All of them afterwards, preferred leader first: what AlterPartitionReassignments takes."""
+    adding: tuple[int, ...]
+    removing: tuple[int, ...]
+    size_bytes: int
+    """Of one replica."""
+    needed: bool
+    """For a hard rule (a leaving broker, racks), not for balance."""
+    why: str
+
+    @property
+    def copied_bytes(self) -> int:
+        return self.size_bytes * len(self.adding)
+
+    def __str__(self) -> str:
+        return self.why

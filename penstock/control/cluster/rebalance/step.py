@@ -1,0 +1,196 @@
+"""The next few moves, decided anew from what is. A restart of the control plane changes nothing: nothing is remembered.
+
+It ends: seen as if everything under way had ended, each move that is started empties a leaving broker further, or spreads
+a partition over one more rack, or (these done) brings loads closer to shares, or (bytes done) leadership."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from attrs import field, frozen
+
+from penstock.control.cluster.rebalance.goal import Goal, goal
+from penstock.control.cluster.rebalance.shape import Aims, Facts, Key, Limits, Move, PartitionFacts
+from penstock.control.cluster.rebalance.words import brokers, count, some, size
+
+
+@frozen
+class Progress:
+    """How far it is. Bytes are those that have to be copied."""
+
+    left_bytes: int
+    total_bytes: int
+    """What was left when it began, as far as the caller wrote it down; at least what is left now."""
+    partitions_left: int
+    """That have still to move, those under way included."""
+    leaderships_left: int
+    busiest_bytes: int
+    """What the broker that gets most has still to get: over its rate in bytes a second, it is the time that remains."""
+
+    @property
+    def done_bytes(self) -> int:
+        return self.total_bytes - self.left_bytes
+
+    @property
+    def percent(self) -> int:
+        """Rounded down: 100 only when nothing is left."""
+        if self.total_bytes:
+            return 100 * self.done_bytes // self.total_bytes
+        return 0 if self.partitions_left else 100
+
+    def seconds_left(self, rate: float) -> float | None:
+        """At so many bytes a second for each broker; None where it is zero."""
+        return self.busiest_bytes / rate if rate > 0 else None
+
+    def __str__(self) -> str:
+        if not self.partitions_left:
+            return f"{size(self.done_bytes)} moved, nothing left to move"
+        return (
+            f"{size(self.done_bytes)} of {size(self.total_bytes)} moved ({self.percent} %), "
+            f"{count(self.partitions_left, 'partition')} left"
+        )
+
+
+@frozen
+class Step:
+    """What to do now."""
+
+    moves: tuple[Move, ...]
+    """To be ordered now; those without `adding` first, and an election of preferred leaders after them."""
+    progress: Progress
+    waits: tuple[str, ...] = ()
+    """Why nothing, or not everything, is started or possible; a sentence each."""
+    foreign: tuple[Key, ...] = ()
+    """Under way, and nothing that would be ordered here: left alone."""
+    stalled: tuple[Key, ...] = ()
+    """Under way towards a broker that is not there: cancel those that are one's own."""
+    settled: bool = field(default=False)
+    """Nothing is under way and nothing is left that could be done; `waits` says what is less than perfect."""
+
+
+def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -> Step:
+    """The moves to start now. `begun_bytes`: `left_bytes` of the first call of this rebalance, which the caller keeps."""
+    wanted = goal(facts, aims)
+    under_way = [partition for partition in facts.partitions if partition.moving]
+    foreign = [partition for partition in under_way if is_foreign(facts, partition)]
+    known = {broker.number for broker in facts.brokers}
+    stalled = [p for p in under_way if p not in foreign and any(number not in known for number in p.adding)]
+    waits = [*_wounds(facts), *_gone(facts)]
+    moves: Sequence[Move] = ()
+    if not waits:
+        moves = _start(wanted, under_way, limits)
+        if len(moves) < len(wanted.moves) and not moves:
+            waits.append(_full(under_way, limits))
+    if foreign:
+        waits.append(
+            f"{some(map(str, foreign))}: a reassignment that somebody else ordered is under way; it is left alone"
+        )
+    if stalled:
+        waits.append(
+            f"{some(map(str, stalled))}: under way towards a broker that is not there; cancel it, or start the broker"
+        )
+    waits += [*wanted.blocked, *wanted.uneven]
+    return Step(
+        moves=tuple(moves),
+        progress=_progress(wanted, [p for p in under_way if p not in foreign], begun_bytes),
+        waits=tuple(waits),
+        foreign=tuple(partition.key for partition in foreign),
+        stalled=tuple(partition.key for partition in stalled),
+        settled=not wanted.moves and not under_way,
+    )
+
+
+def is_foreign(facts: Facts, partition: PartitionFacts) -> bool:
+    """A reassignment under way that breaks a rule which is never broken here: replication factor, racks, leaving brokers."""
+    rack = {broker.number: broker.rack for broker in facts.brokers}
+    before = {rack.get(number) for number in partition.origin}
+    after = {rack.get(number) for number in partition.target}
+    return (
+        len(partition.adding) != len(partition.removing)
+        or bool(facts.leaving.intersection(partition.adding))
+        or len(after) < len(before)
+    )
+
+
+def _wounds(facts: Facts) -> list[str]:
+    """Replicas that lag for another reason than being new, or being on a broker that leaves: no time for more load."""
+    excused = facts.leaving
+    lagging = {
+        str(partition): [
+            n for n in partition.replicas if n not in (*partition.isr, *partition.adding) and n not in excused
+        ]
+        for partition in facts.partitions
+    }
+    behind = {name: numbers for name, numbers in lagging.items() if numbers}
+    if not behind:
+        return []
+    missing = brokers(sorted({number for numbers in behind.values() for number in numbers}))
+    have = "has" if len(behind) == 1 else "have"
+    return [
+        f"{count(len(behind), 'partition')} ({some(behind)}) {have} replicas out of sync on {missing};"
+        " nothing more is moved until they have caught up"
+    ]
+
+
+def _gone(facts: Facts) -> list[str]:
+    known = {broker.number for broker in facts.brokers}
+    gone = sorted({n for p in facts.partitions for n in p.origin if n not in known})
+    if not gone:
+        return []
+    return [
+        f"{brokers(gone)} hold{'s' if len(gone) == 1 else ''} replicas and is not there; nothing is moved until it is back or leaves for good"
+    ]
+
+
+def _start(wanted: Goal, under_way: Iterable[PartitionFacts], limits: Limits) -> Sequence[Move]:
+    moves: Counter[int] = Counter()
+    busy: Counter[int] = Counter()
+    for partition in under_way:
+        for number in (*partition.adding, *partition.removing):
+            moves[number] += 1
+            busy[number] += partition.size_bytes
+    leaderships = [move for move in wanted.moves if not move.adding][: limits.leaderships]
+    started = []
+    needs_wait = False
+    for move in wanted.moves:
+        if not move.adding or (needs_wait and not move.needed):
+            # For balance only when every need is under way: else a balance made now would be undone by it.
+            continue
+        parties = (*move.adding, *move.removing)
+        if all(_free(moves[n], busy[n] + move.size_bytes, limits) for n in parties):
+            started.append(move)
+            for number in parties:
+                moves[number] += 1
+                busy[number] += move.size_bytes
+        else:
+            needs_wait = needs_wait or move.needed
+    return [*leaderships, *started]
+
+
+def _free(moves: int, size_bytes: int, limits: Limits) -> bool:
+    if moves < limits.moves:
+        return True
+    return bool(limits.moves) and moves < limits.small_moves and size_bytes <= limits.small_bytes
+
+
+def _full(under_way: Sequence[PartitionFacts], limits: Limits) -> str:
+    if not limits.moves:
+        return "no move is started now: the limit is zero"
+    return f"{count(len(under_way), 'move')} under way, which is as many as may be at once; the next when one has ended"
+
+
+def _progress(wanted: Goal, under_way: Iterable[PartitionFacts], begun_bytes: int) -> Progress:
+    arriving: Counter[int] = Counter()
+    partitions = leaderships = 0
+    for partition in under_way:
+        partitions += 1
+        for number in partition.adding:
+            arriving[number] += max(0, partition.size_bytes - partition.arrived.get(number, 0))
+    for move in wanted.moves:
+        partitions += bool(move.adding)
+        leaderships += not move.adding
+        for number in move.adding:
+            arriving[number] += move.size_bytes
+    left = sum(arriving.values())
+    return Progress(left, max(left, begun_bytes), partitions, leaderships, max(arriving.values(), default=0))
