@@ -10,10 +10,12 @@ import ssl
 import struct
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from cryptography import x509
 from kafka.errors import for_code
 from kafka.protocol.api_header import ResponseClassRegistry
 from kafka.protocol.api_message import ApiMessage
@@ -83,6 +85,22 @@ def mutual_tls(ca: Path, leaf: Path) -> ssl.SSLContext:
     context.load_verify_locations(cafile=str(ca))
     context.load_cert_chain(str(leaf))
     return context
+
+
+def shown_since(address: str, port: int, within: float = DEADLINE) -> datetime:
+    """From when on the certificate is valid that a TLS listener shows to clients now. Raises KafkaUnreachable.
+
+    Nothing is trusted here: the question is what is shown, not who shows it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        with socket.create_connection((address, port), timeout=within) as plain, context.wrap_socket(plain) as stream:
+            shown = stream.getpeercert(binary_form=True)
+    except OSError as error:
+        raise KafkaUnreachable(f"no certificate of {address}:{port} within {within:g} s: {error}") from error
+    if shown is None:
+        raise KafkaUnreachable(f"{address}:{port} shows no certificate")
+    return x509.load_der_x509_certificate(shown).not_valid_before_utc
 
 
 class Connection:

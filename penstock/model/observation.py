@@ -191,6 +191,10 @@ class ClusterView:
     """Since when a node neither answered nor used CPU time; absent where it did either."""
     silent_since: Mapping[NodeId, datetime] = field(factory=dict)
     """Since when a node that had served in this run does not answer."""
+    served: frozenset[NodeId] = frozenset()
+    """Nodes whose present run was seen to do useful work."""
+    shown: Mapping[NodeId, Observed[datetime]] = field(factory=dict)
+    """Not-before of the certificate that a broker's client listener shows; absent where this pass did not ask."""
     quorum: Observed[Quorum] = field(default=Unknown("not looked at"))
     brokers: Observed[Mapping[int, BrokerSeen]] = field(default=Unknown("not looked at"))
     """Registered brokers by number, fenced ones included."""

@@ -10,7 +10,8 @@ from penstock.control.cluster.rules.certificates import certificates
 from penstock.control.cluster.rules.leaders import leaders
 from penstock.control.cluster.rules.revision import revision
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
-from penstock.model.observation import Partition, Unknown
+from penstock.model.node import Applies
+from penstock.model.observation import Known, Partition, Unknown
 from penstock.model.plan import How, Lead, Remove, Renew, Stop
 
 
@@ -20,7 +21,7 @@ def actions(seen, *rules):
 
 def test_a_reboot_goes_through_the_gate():
     assert three_brokers().rebooting(2).text() == snapshot(
-        "stop broker 2 gracefully | broker 2 is to run a newer revision | disrupts"
+        "stop broker 2 gracefully | RebootBroker was called for broker 2 | disrupts"
     )
 
 
@@ -49,7 +50,7 @@ def test_a_reboot_waits_for_what_cannot_be_seen():
 
 def test_a_reboot_of_the_only_broker_names_what_it_takes_down():
     assert brokers_of(1).rebooting(1).text() == snapshot("""\
-stop broker 1 gracefully | broker 1 is to run a newer revision | disrupts
+stop broker 1 gracefully | RebootBroker was called for broker 1 | disrupts
 note: orders-0, orders-1, orders-2: no more replicas than the minimum, so they are below it while broker 1 is down\
 """)
 
@@ -173,3 +174,13 @@ def test_a_node_that_the_cluster_does_not_know_is_left_alone_and_named():
 def test_nothing_is_planned_for_a_removed_cluster_of_which_nothing_is_left():
     gone = three_brokers().but(spec=desired(removed=True), layout=(), sightings={})
     assert gone.text() == "nothing"
+
+
+def test_a_certificate_that_lies_on_the_disk_and_is_not_shown_is_renewed_again():
+    seen = three_brokers()
+    (leaf,) = [leaf for leaf in seen.view.node(broker(1)).leaves if leaf.applies is Applies.LIVE]
+    on_disk = seen.view.running(broker(1)).leaves[leaf.path][0]
+    assert seen.but(shown={broker(1): Known(on_disk)}).text() == "nothing"
+    assert seen.but(shown={broker(1): Unknown("it did not answer")}).text() == "nothing"
+    older = seen.but(shown={broker(1): Known(on_disk - timedelta(days=30))})
+    assert "renew client.pem of broker 1" in older.text()

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from threading import Lock
 from typing import TypeVar
 
 from attrs import define, evolve, field
@@ -15,6 +17,7 @@ from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.safety import alive_voters
+from penstock.kafka.listeners import CLIENT_SECURE
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
@@ -28,7 +31,7 @@ from penstock.model.observation import (
     Unknown,
 )
 from penstock.model.operation import OpenOperation
-from penstock.model.spec import ClusterSpec, ClusterStatus
+from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 
 T = TypeVar("T")
 
@@ -50,12 +53,20 @@ class Memory:
     looked: datetime | None = None
 
 
+Probe = Callable[[str, int], datetime]
+"""Address and port of a TLS listener -> the not-before of the certificate that it shows. Raises KafkaError."""
+
+
 class Observer:
     """Looks at one cluster, again and again."""
 
-    def __init__(self, compute: Compute, admin: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin]) -> None:
+    def __init__(
+        self, compute: Compute, admin: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin], probe: Probe | None = None
+    ) -> None:
         self._compute = compute
         self._connect = admin
+        self._probe = probe
+        self._lock = Lock()
         self._memory = Memory()
         self._admin: Admin | None = None
         self._known: tuple[NodeId, ...] = ()
@@ -97,21 +108,33 @@ class Observer:
             view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
         if depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
-            view = evolve(view, partitions=partitions, depth=PARTITIONS)
+            view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
         return view
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:
         """The connection to this cluster; a new one where its nodes changed."""
         nodes = tuple(node.id for node in layout)
-        if self._admin is None or nodes != self._known:
-            self.close()
-            self._admin, self._known = self._connect(spec, layout), nodes
-        return self._admin
+        with self._lock:  # acts of several nodes ask for it at once
+            if self._admin is None or nodes != self._known:
+                self.close()
+                self._admin, self._known = self._connect(spec, layout), nodes
+            return self._admin
 
     def close(self) -> None:
         if self._admin is not None:
             self._admin.close()
             self._admin = None
+
+    def _shown(self, view: ClusterView) -> Mapping[NodeId, Observed[datetime]]:
+        """What client listeners show, of a cluster where all is quiet: the file on the disk proves nothing."""
+        if self._probe is None or view.status.state is not ClusterState.ACTIVE:
+            return {}
+        probe = self._probe
+        return {
+            node.id: _known(partial(probe, node.address, node.ports[CLIENT_SECURE]))
+            for node in view.layout
+            if CLIENT_SECURE in node.ports and view.answers.get(node.id) == Known(True)
+        }
 
     def _dated(self, view: ClusterView, now: datetime) -> ClusterView:
         memory = self._memory
@@ -138,7 +161,8 @@ class Observer:
                 silent[node.id] = memory.silent.setdefault(node.id, now)
             if view.answers.get(node.id) == Known(False) and since < now:
                 idle[node.id] = since
-        return evolve(view, idle_since=idle, silent_since=silent)
+        served = {node for node, pid in memory.served.items() if (run := view.running(node)) and run.pid == pid}
+        return evolve(view, idle_since=idle, silent_since=silent, served=frozenset(served))
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import structlog
 from attrs import define, evolve, frozen
 
-from penstock.compute.base import Compute
+from penstock.compute.base import Compute, ComputeError
 from penstock.control.cluster import sentences
 from penstock.control.cluster.act import Done, Failure, Hands, Together, carry_out
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.layout import Frame, lay_out
-from penstock.control.cluster.observe import LOST_SIGHT, Observer
+from penstock.control.cluster.observe import LOST_SIGHT, Observer, Probe
 from penstock.control.cluster.rules import plan as run_rules
 from penstock.control.cluster.state import status as computed_status
 from penstock.control.cluster.steps import COMPLETE, RUNNING, finished, progress
@@ -55,6 +55,8 @@ class Surroundings:
     patience: timedelta
     still_ours: Callable[[], bool]
     """Is this control plane still the one in charge? Asked right before acting."""
+    probe: Probe | None = None
+    """Looks at the certificate that a client listener shows."""
     together: Together = map
     """Runs the acts of several nodes beside each other."""
 
@@ -91,8 +93,12 @@ class ClusterReconciler:
         if record is None:
             return Verdict(None)
         now = around.clock()
-        spec = self.endow(record.spec)
         status = self._resumed(record.status, cluster, now)
+        try:
+            spec = self.endow(record.spec)
+        except ComputeError as error:
+            view = self._room(cluster).observer.look(record.spec, status, (), operation, 1, now)
+            return self._commit(view, _unplaced(str(error)), [], [], now)
         view, plan = self.decide(spec, status, operation, now, woken=woken)
         if spec.paused or not around.still_ours():
             return Verdict(BROKERS_EVERY, "paused")
@@ -128,7 +134,7 @@ class ClusterReconciler:
             plan, _ = run_rules(view, now)
         if view.depth >= PARTITIONS:
             room.partitions_seen = now
-        if room.layout_at != now and any(isinstance(each.action, Start | Renew) for each in plan.actions):
+        if layout and room.layout_at != now and any(isinstance(each.action, Start | Renew) for each in plan.actions):
             room.layout = None  # what is about to be written must be of now
             view = evolve(view, layout=self._laid_out(room, spec, now))
             plan, _ = run_rules(view, now)
@@ -152,7 +158,7 @@ class ClusterReconciler:
     def _room(self, cluster: str) -> _Room:
         with self._lock:
             if cluster not in self._rooms:
-                self._rooms[cluster] = _Room(Observer(self._around.compute, self._around.connect))
+                self._rooms[cluster] = _Room(Observer(self._around.compute, self._around.connect, self._around.probe))
             return self._rooms[cluster]
 
     def _depth(
@@ -280,6 +286,11 @@ class ClusterReconciler:
             rows.clusters.forget(view.spec.id, now, "deleted by its owner", quarantined)
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
+
+
+def _unplaced(why: str) -> Plan:
+    """Nodes have no addresses: the provider has none to give."""
+    return Plan(waits=(Waiting("addresses", why, heals=True),), stuck=why)
 
 
 def _unprepared(spec: ClusterSpec, error: NotPrepared) -> Plan:

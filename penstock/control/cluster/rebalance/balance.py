@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from penstock.control.cluster.rebalance.assignment import Assignment
 from penstock.control.cluster.rebalance.level import Levelling, Shift
@@ -21,7 +21,7 @@ def bytes_evenly(assignment: Assignment) -> Sequence[str]:
     load = {number: float(assignment.load[number]) for number in assignment.staying}
     upper = {number: min(share[number] * (1 + band), assignment.brim[number]) for number in load}
     lower = {number: share[number] * (1 - band) for number in load}
-    why = _reasons(load, share, upper, lower)
+    why = _reasons(assignment, load, share, band, "its share")
     needed = {transfer.key for transfer in assignment.transfers}
     crossed: set[Key] = set()
     taken: set[Key] = set()
@@ -77,7 +77,7 @@ def leaders_evenly(assignment: Assignment) -> Mapping[Key, str]:
     band = assignment.aims.leader_band
     upper = {number: share[number] * (1 + band) for number in load}
     lower = {number: share[number] * (1 - band) for number in load}
-    reason = _reasons(dict(load), share, upper, lower, "its share of leadership")
+    reason = _reasons(assignment, load, share, band, "its share of leadership")
     why: dict[Key, str] = {}
 
     def may(key: Key, source: int, target: int) -> bool:
@@ -96,20 +96,20 @@ def leaders_evenly(assignment: Assignment) -> Mapping[Key, str]:
     return why
 
 
-class _reasons:
-    """Why something goes from one broker to another, by what they carried before."""
+def _reasons(
+    assignment: Assignment,
+    load: Mapping[int, float],
+    share: Mapping[int, float],
+    band: float,
+    of: str,
+) -> Callable[[int, int], str]:
+    """Why something goes from one broker to another, by what they carry before anything is levelled."""
+    before = dict(load)
 
-    def __init__(
-        self,
-        load: Mapping[int, float],
-        share: Mapping[int, float],
-        upper: Mapping[int, float],
-        lower: Mapping[int, float],
-        of: str = "its share",
-    ) -> None:
-        self._load, self._share, self._upper, self._lower, self._of = dict(load), share, upper, lower, of
+    def why(source: int, target: int) -> str:
+        over = before[source] > share[source] * (1 + band)
+        number = source if over or before[target] >= share[target] * (1 - band) else target
+        new = " is new and" if number in assignment.new else ""
+        return f"broker {number}{new}{' is' if not new else ''} {off(before[number], share[number], of)}"
 
-    def __call__(self, source: int, target: int) -> str:
-        over = self._load[source] > self._upper[source]
-        number = source if over or self._load[target] >= self._lower[target] else target
-        return f"broker {number} is {off(self._load[number], self._share[number], self._of)}"
+    return why

@@ -30,7 +30,7 @@ class Goal:
     """Brokers that stay off their share all the same; a sentence each."""
 
     @property
-    def bytes(self) -> int:
+    def copied_bytes(self) -> int:
         """What has to be copied."""
         return sum(move.copied_bytes for move in self.moves)
 

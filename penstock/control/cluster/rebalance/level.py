@@ -7,7 +7,8 @@ squares of what brokers are off their shares falls with each transfer, in whatev
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
@@ -41,11 +42,15 @@ class Levelling(Generic[T]):
     undo: Callable[[Shift[T]], None]
     _shifts: list[Shift[T]] = field(factory=list, init=False)
     _lists: dict[int, list[tuple[float, T]]] = field(init=False)
+    _count: Counter[int] = field(init=False)
+    _mean: float = field(init=False)
     _gave: set[int] = field(factory=set, init=False)
     _got: set[int] = field(factory=set, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._lists = {number: list(found) for number, found in self.items.items()}
+        self._count = Counter({number: len(found) for number, found in self.items.items()})
+        self._mean = sum(self.load.values()) / (sum(self._count.values()) or 1)
 
     def run(self) -> None:
         for source in sorted(self.load, key=lambda n: (self.upper[n] - self.load[n], n)):
@@ -70,8 +75,8 @@ class Levelling(Generic[T]):
         """Who may give, the fullest first."""
         return sorted((n for n in self.load if n not in self._got), key=lambda n: (-self._off(n), n))
 
-    def _give(self, source: int, targets: Iterable[int], need: float, *, strict: bool, keep: bool = False) -> bool:
-        """Move one item: the heaviest up to the need, else the lightest above it.
+    def _give(self, source: int, targets: Sequence[int], need: float, *, strict: bool, keep: bool = False) -> bool:
+        """Move one item: of fair weight and up to the need, else the lightest above it.
 
         `strict`: the target stays under its band's upper end. `keep`: the source stays above its band's lower end."""
         if source in self._got:
@@ -83,9 +88,7 @@ class Levelling(Generic[T]):
         if keep:
             most = min(most, self.load[source] - self.lower[source])
         own = self._lists.get(source, [])
-        end = bisect_right(own, most, key=lambda entry: entry[0])
-        middle = min(end, bisect_right(own, need, key=lambda entry: entry[0]))
-        for place in (*range(middle - 1, -1, -1), *range(middle, end)):
+        for place in self._places(own, most, need, self._fair(source, targets, need)):
             weight, item = own[place]
             for target, free in room.items():
                 if weight <= free and self._closer(weight, source, target) and self.may(item, source, target):
@@ -93,6 +96,33 @@ class Levelling(Generic[T]):
                     self._shift(Shift(item, weight, source, target))
                     return True
         return False
+
+    def _places(self, own: Sequence[tuple[float, T]], most: float, need: float, fair: float) -> Iterator[int]:
+        """Places of items up to `most`: first those up to the need, from the fair weight outwards; then the lightest above."""
+        end = bisect_right(own, most, key=_weight)
+        middle = min(end, bisect_right(own, need, key=_weight))
+        above = min(middle, bisect_right(own, fair, key=_weight))
+        below = above - 1
+        while below >= 0 or above < middle:
+            if above >= middle or (below >= 0 and fair - own[below][0] <= own[above][0] - fair):
+                yield below
+                below -= 1
+            else:
+                yield above
+                above += 1
+        yield from range(middle, end)
+
+    def _fair(self, source: int, targets: Sequence[int], need: float) -> float:
+        """What an item should weigh so that with the need met the number of items is met too: no few giants, no crowd."""
+        if len(targets) == 1:
+            spare = self._number(targets[0]) - self._count[targets[0]]
+        else:
+            spare = self._count[source] - self._number(source)
+        return need / max(1.0, spare)
+
+    def _number(self, number: int) -> float:
+        """How many items a broker would have at its share, were all of mean weight."""
+        return self.share[number] / self._mean if self._mean else 0.0
 
     def _closer(self, weight: float, source: int, target: int) -> bool:
         return self._off(source) - self._off(target) > weight + NOTHING
@@ -107,6 +137,8 @@ class Levelling(Generic[T]):
     def _load(self, shift: Shift[T], sign: int) -> None:
         self.load[shift.source] -= sign * shift.weight
         self.load[shift.target] += sign * shift.weight
+        self._count[shift.source] -= sign
+        self._count[shift.target] += sign
 
     def _prune(self) -> None:
         """Drop what would bring nobody closer were it the last one. The one that was made last always stays."""
@@ -115,3 +147,7 @@ class Levelling(Generic[T]):
                 self._load(shift, -1)
                 self._shifts.remove(shift)
                 self.undo(shift)
+
+
+def _weight(entry: tuple[float, object]) -> float:
+    return entry[0]

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from penstock.control.cluster.rebalance.goal import Goal, goal
 from penstock.control.cluster.rebalance.shape import Aims, Facts, Key, Limits, Move, PartitionFacts
-from penstock.control.cluster.rebalance.words import brokers, count, some, size
+from penstock.control.cluster.rebalance.words import brokers, count, size, some
 
 
 @frozen
@@ -76,11 +76,11 @@ def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -
     foreign = [partition for partition in under_way if is_foreign(facts, partition)]
     known = {broker.number for broker in facts.brokers}
     stalled = [p for p in under_way if p not in foreign and any(number not in known for number in p.adding)]
-    waits = [*_wounds(facts), *_gone(facts)]
+    waits = _wounds(facts)
     moves: Sequence[Move] = ()
     if not waits:
         moves = _start(wanted, under_way, limits)
-        if len(moves) < len(wanted.moves) and not moves:
+        if wanted.moves and not moves:
             waits.append(_full(under_way, limits))
     if foreign:
         waits.append(
@@ -90,14 +90,15 @@ def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -
         waits.append(
             f"{some(map(str, stalled))}: under way towards a broker that is not there; cancel it, or start the broker"
         )
-    waits += [*wanted.blocked, *wanted.uneven]
+    settled = not wanted.moves and not under_way
+    waits += [*wanted.blocked, *(wanted.uneven if settled else ())]
     return Step(
         moves=tuple(moves),
         progress=_progress(wanted, [p for p in under_way if p not in foreign], begun_bytes),
         waits=tuple(waits),
         foreign=tuple(partition.key for partition in foreign),
         stalled=tuple(partition.key for partition in stalled),
-        settled=not wanted.moves and not under_way,
+        settled=settled,
     )
 
 
@@ -108,18 +109,15 @@ def is_foreign(facts: Facts, partition: PartitionFacts) -> bool:
     after = {rack.get(number) for number in partition.target}
     return (
         len(partition.adding) != len(partition.removing)
-        or bool(facts.leaving.intersection(partition.adding))
+        or any(number in facts.leaving for number in partition.adding)
         or len(after) < len(before)
     )
 
 
 def _wounds(facts: Facts) -> list[str]:
     """Replicas that lag for another reason than being new, or being on a broker that leaves: no time for more load."""
-    excused = facts.leaving
     lagging = {
-        str(partition): [
-            n for n in partition.replicas if n not in (*partition.isr, *partition.adding) and n not in excused
-        ]
+        str(partition): [n for n in partition.target if n not in (*partition.isr, *partition.adding, *facts.leaving)]
         for partition in facts.partitions
     }
     behind = {name: numbers for name, numbers in lagging.items() if numbers}
@@ -130,16 +128,6 @@ def _wounds(facts: Facts) -> list[str]:
     return [
         f"{count(len(behind), 'partition')} ({some(behind)}) {have} replicas out of sync on {missing};"
         " nothing more is moved until they have caught up"
-    ]
-
-
-def _gone(facts: Facts) -> list[str]:
-    known = {broker.number for broker in facts.brokers}
-    gone = sorted({n for p in facts.partitions for n in p.origin if n not in known})
-    if not gone:
-        return []
-    return [
-        f"{brokers(gone)} hold{'s' if len(gone) == 1 else ''} replicas and is not there; nothing is moved until it is back or leaves for good"
     ]
 
 

@@ -8,13 +8,13 @@ from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import missing
 from penstock.model.ids import NodeId
 from penstock.model.node import Applies
-from penstock.model.observation import ClusterView
+from penstock.model.observation import ClusterView, Known
 from penstock.model.plan import How, Renew, Stop
 from penstock.pki.leaves import issued_at, renewal_due
 
 
 def certificates(view: ClusterView, draft: Draft, now: datetime) -> None:
-    """Renew what is past two thirds of its life, or older than the spec wants."""
+    """Renew what is past two thirds of its life, older than the spec wants, or written and not shown to clients."""
     for node in view.layout:
         running = view.running(node.id)
         if running is None or running.stopping is not None or draft.targeted(node.id):
@@ -26,7 +26,8 @@ def certificates(view: ClusterView, draft: Draft, now: datetime) -> None:
                 continue
             old = renewal_due(*life, now)
             unwanted = view.spec.leaves_after is not None and issued_at(life[0]) < view.spec.leaves_after
-            if leaf.applies is Applies.LIVE and (old or unwanted):
+            stale = isinstance(shown := view.shown.get(node.id), Known) and shown.value < life[0]
+            if leaf.applies is Applies.LIVE and (old or unwanted or stale):
                 due.append(leaf.path)
             elif leaf.applies is Applies.START and old:
                 ending = life[1]

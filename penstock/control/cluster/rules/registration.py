@@ -23,7 +23,7 @@ def registration(view: ClusterView, draft: Draft, now: datetime) -> None:
                     continue
                 if draft.targeted(node.id):
                     continue
-                if node.id in view.silent_since or now - running.since > GRACE:
+                if node.id in view.served or now - running.since > GRACE:
                     draft.act(
                         Stop(node.id, How.AT_ONCE),
                         because=f"{node.id} runs and is not registered; it serves nobody and cannot come back by itself",

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import missing
+from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
+from penstock.model.operation import OperationKind
 from penstock.model.plan import How, Stop
 
 
@@ -25,4 +27,15 @@ def revision(view: ClusterView, draft: Draft, now: datetime) -> None:
         if absent:
             draft.wait(on=str(node), because=f"{', '.join(map(str, absent))} must serve first")
         elif view.running(node) is not None and not draft.targeted(node):
-            draft.disrupt(Stop(node, How.GRACEFUL), because=f"{node} is to run a newer revision")
+            draft.disrupt(Stop(node, How.GRACEFUL), because=_reason(node, view))
+
+
+def _reason(node: NodeId, view: ClusterView) -> str:
+    operation = view.operation
+    if (
+        operation is not None
+        and operation.kind is OperationKind.REBOOT_NODE
+        and operation.target.get("node") == node.name
+    ):
+        return f"RebootBroker was called for {node}"
+    return f"{node} is to run a newer revision"
