@@ -22,6 +22,7 @@ from benchmarks.by_hand import listens
 from benchmarks.client import Reach, until
 from penstock.app import ControlPlane
 from penstock.control.cluster.layout import lay_out
+from penstock.control.cluster.places import endowed
 from penstock.model.ids import Role
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
 from penstock.settings import load
@@ -130,7 +131,7 @@ def laid_out() -> Iterator[tuple[Path, Sequence[NodeSpec], Sequence[dict[str, by
         with plane.app.store.read() as rows:
             record = rows.clusters.get(rows.clusters.live_ids()[0])
         assert record is not None
-        spec = plane.app.reconciler.endow(record.spec)
+        spec = endowed(record.spec, plane.app.store, plane.app.compute)
         nodes = lay_out(spec, plane.app.around.frame(spec))
         leaves = [{leaf.path: plane.app.around.issue(spec, leaf) for leaf in node.leaves} for node in nodes]
         ca = home / "home-ca.pem"

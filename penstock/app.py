@@ -8,18 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from ssl import SSLContext
 from tempfile import TemporaryDirectory
 
+import psutil
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from penstock.api.registry import handlers
+from penstock.api.registry import SLOW, handlers
 from penstock.api.rooms import Rooms
 from penstock.compute.process.premises import Premises, look
 from penstock.compute.process.provider import ProcessCompute
 from penstock.compute.process.user import User, choose
+from penstock.control.cluster.configured import effective_of
 from penstock.control.cluster.layout import Frame
 from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
 from penstock.control.loop import Loop, boot_seconds
@@ -27,16 +30,17 @@ from penstock.kafka.admin import ClusterAdmin, NodeAddress
 from penstock.kafka.listeners import CONTROLLER, REPLICATION, STANDARD_PORTS
 from penstock.kafka.plugin import AUTHORIZER
 from penstock.kafka.properties import PLANE_NAME
+from penstock.kafka.reach import Reach
 from penstock.kafka.runtimes import Runtimes
+from penstock.kafka.sizes import heap_mib
 from penstock.kafka.versions import catalogue
-from penstock.kafka.wire import mutual_tls
+from penstock.kafka.wire import mutual_tls, shown_since
 from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
-from penstock.model.observation import VolumeKind
 from penstock.model.spec import ClusterSpec, ClusterState
 from penstock.pki.authority import Authority
 from penstock.pki.private_file import write_private
-from penstock.settings import Realism, Settings, VolumeChoice
+from penstock.settings import Realism, Settings
 from penstock.store.seal import load_key
 from penstock.store.store import Store
 from penstock.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -112,7 +116,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         settings.home,
         registry=settings.network_registry,
         run_as=settings.run_as,
-        volumes=volume_kind(settings),
+        volumes=settings.volume_kind,
     )
     runtimes = open_runtimes(settings, bring=in_charge)
     around = Surroundings(
@@ -125,6 +129,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         issue=partial(_issue, store, settings, clock),
         patience=timedelta(seconds=settings.create_patience_seconds),
         still_ours=lambda: store.term() == fence,
+        probe=shown_since,
         together=ThreadPoolExecutor(ACTS_AT_ONCE, "act").map,
     )
     return App(settings, store, compute, runtimes, ClusterReconciler(around), around, clock, fence)
@@ -148,30 +153,29 @@ def node_user(settings: Settings) -> User | None:
     return choose(settings.run_as)
 
 
-def volume_kind(settings: Settings) -> VolumeKind | None:
-    """What new volumes of this home are; None: filesystems where the machine can, else directories."""
-    return None if settings.volumes is VolumeChoice.AUTO else VolumeKind(settings.volumes.value)
-
-
 def premises(settings: Settings) -> Premises:
     """What nodes of this home would find on this machine. Nothing is made or claimed, the home included."""
-    return look(settings.home.absolute(), settings.network_registry, sorted(set(STANDARD_PORTS.values())))
+    ports = sorted(set(STANDARD_PORTS.values()))
+    return look(settings.home.absolute(), settings.network_registry, ports, settings.volume_kind)
 
 
 def _frame(
     store: Store, settings: Settings, runtimes: Runtimes, clock: Callable[[], datetime], spec: ClusterSpec
 ) -> Frame:
     runtime = runtimes.get(spec.kafka_version)
+    with store.read() as rows:
+        user = effective_of(rows, spec)
     return Frame(
         distribution=runtime.kafka.distribution,
         java=runtime,
         authorizer=AUTHORIZER,
         inner_ca=_authority(store, spec.id, f"{spec.name} inner", clock()).certificate_pem,
         unclean_leaders=settings.realism is Realism.MSK,
-        broker_heap_mib=settings.broker_heap_mib,
+        broker_heap_mib=heap_mib(spec.instance_type, settings.broker_heap_mib, psutil.virtual_memory().total // 2**20),
         controller_heap_mib=settings.controller_heap_mib,
         client_leaf_days=settings.client_leaf_days,
         cores=os.cpu_count() or 1,
+        user=user,
     )
 
 
@@ -197,14 +201,18 @@ def _issue(store: Store, settings: Settings, clock: Callable[[], datetime], spec
 def _connect(
     store: Store, clock: Callable[[], datetime], spec: ClusterSpec, layout: Sequence[NodeSpec]
 ) -> ClusterAdmin:
+    return ClusterAdmin(_inner(layout, Role.BROKER), _inner(layout, Role.CONTROLLER), _plane_tls(store, clock, spec))
+
+
+def _plane_tls(store: Store, clock: Callable[[], datetime], spec: ClusterSpec) -> SSLContext:
+    """How the control plane shows itself to a cluster's inner listeners."""
     authority = _authority(store, spec.id, f"{spec.name} inner", clock())
     leaf = authority.issue(Leaf("", Issuer.CLUSTER, PLANE_NAME, (), (), PLANE_LEAF_DAYS), clock())
     with TemporaryDirectory() as folder:  # the library loads keys from files alone; this one is gone at once
         ca, own = Path(folder, "ca.pem"), Path(folder, "plane.pem")
         ca.write_bytes(authority.certificate_pem)
         write_private(own, leaf)
-        tls = mutual_tls(ca, own)
-    return ClusterAdmin(_inner(layout, Role.BROKER), _inner(layout, Role.CONTROLLER), tls)
+        return mutual_tls(ca, own)
 
 
 def _inner(layout: Sequence[NodeSpec], role: Role) -> list[NodeAddress]:
@@ -218,7 +226,8 @@ class ControlPlane:
     def __init__(self, settings: Settings) -> None:
         self.app = open_home(settings, wake=self._wake, in_charge=True)
         self.metrics = Metrics(self._states)
-        self.loop = Loop(self.app.reconciler, observe=self.metrics.passed)
+        self.reach = Reach(partial(_plane_tls, self.app.store, self.app.clock))
+        self.loop = Loop(self.app.reconciler, observe=self.metrics.passed, gone=self.reach.forget)
         self.app.runtimes.on_change(self._wake_all)
         with self.app.store.read() as rows:
             self._account = rows.identity.account()
@@ -228,6 +237,7 @@ class ControlPlane:
             clock=lambda: datetime.now(UTC),
             versions=catalogue(),
             pages=Pages(load_key(settings.home / KEY_FILE)),
+            topics=self.reach.topics,
         )
         self.gateway = Gateway(
             handlers(rooms),
@@ -237,6 +247,7 @@ class ControlPlane:
             account=self._account,
             observe=self.metrics.request,
             routes=self._routes(),
+            slow=SLOW,
         )
         self._serving = False
 
@@ -253,6 +264,7 @@ class ControlPlane:
         """Finish the passes under way. Nodes go on running."""
         self._serving = False
         self.loop.stop()
+        self.reach.close()
         self.app.close()
 
     def _wake(self, cluster: str) -> None:

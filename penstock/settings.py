@@ -13,6 +13,8 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from penstock.model.observation import VolumeKind
+
 
 class Realism(StrEnum):
     """How strictly MSK's own limits are kept."""
@@ -103,6 +105,11 @@ class Settings(BaseSettings):
                 f"home: {home}/penstock.toml cannot name the home that it lies in; use --home or PENSTOCK_HOME"
             )
         return init_settings, env_settings, file
+
+    @property
+    def volume_kind(self) -> VolumeKind | None:
+        """What new volumes are; None: filesystems where the machine can, else directories."""
+        return None if self.volumes is VolumeChoice.AUTO else VolumeKind(self.volumes.value)
 
     @property
     def database(self) -> str:

@@ -66,6 +66,8 @@ def orders(standing: Plane, shared: list[Cluster]) -> Iterator[Cluster]:
     """The shared cluster: ACTIVE before the test, and ACTIVE again after it. One that a test has broken is replaced."""
     if not answers(standing):
         standing.up()
+    if shared and shared[0].state in ("CREATING", "FAILED"):
+        pytest.fail("the shared cluster never came up; the first test that asked for it tells why")
     if shared and shared[0].state != "ACTIVE":
         shared.pop().delete()
     if not shared:

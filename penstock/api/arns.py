@@ -6,7 +6,7 @@ nobody learns what others have."""
 from __future__ import annotations
 
 from penstock.model.ids import Arn, parse_arn
-from penstock.store.records import ClusterRecord, OperationRecord
+from penstock.store.records import ClusterRecord, ConfigurationRecord, OperationRecord
 from penstock.store.transaction import Transaction
 from penstock.wire.call import Call
 from penstock.wire.errors import BadRequest, NotFound
@@ -38,6 +38,24 @@ def operation_of(tx: Transaction, call: Call) -> tuple[ClusterRecord, OperationR
             invalid_parameter=_wire(member),
         )
     return record, operation
+
+
+def configuration_of(tx: Transaction, call: Call) -> ConfigurationRecord:
+    """The configuration that `Arn` names. BadRequest for one that is not here too, in MSK's words: Terraform reads them."""
+    text: str = call.params["Arn"]
+    arn = _parsed(call, "Arn", "configuration", "configuration/my-configuration/0251db9f-3a37-4b9e-8f0c-2f1f5d1f7d35-1")
+    record = tx.configurations.by_arn(text) if _own(arn, call) else None
+    if record is None:
+        raise BadRequest(no_configuration(text), invalid_parameter="arn")
+    return record
+
+
+def no_configuration(arn: str) -> str:
+    """The sentence about the ARN of a configuration, well-formed or not, that is not in this account and region."""
+    return (
+        f"Configuration ARN does not exist: {arn!r} names none in this account and region; `ListConfigurations` names "
+        "those that are there."
+    )
 
 
 def _parsed(call: Call, member: str, kind: str, example: str) -> Arn:

@@ -8,7 +8,9 @@ from datetime import datetime
 from attrs import evolve
 
 from penstock.api.arns import cluster_of
-from penstock.api.defaults import complete, default_key
+from penstock.api.change import check_version
+from penstock.api.configurations import check_use
+from penstock.api.defaults import chosen, complete, default_key
 from penstock.api.request import CreateRequest, from_v1, from_v2
 from penstock.api.rooms import Rooms
 from penstock.api.validate import validate, validate_zones
@@ -78,7 +80,7 @@ def delete_cluster(call: Call, rooms: Rooms) -> Output:
     with rooms.store.write() as tx:
         record = cluster_of(tx, call)
         if not record.spec.removed:
-            _check_version(call, record)
+            check_version(call, record)
             tx.clusters.put_spec(evolve(record.spec, removed=True))
             tx.queue.wake(record.spec.id)
     return {"ClusterArn": record.spec.arn, "State": ClusterState.DELETING.value}
@@ -95,6 +97,7 @@ def _create(request: CreateRequest, rooms: Rooms) -> ClusterRecord:
         subnets = tuple(Subnet(subnet, zones[subnet]) for subnet in ids)
         validate_zones(request, subnets)
         spec = _desired(request, subnets, tx.subnets.built_in(account, region).security_group, now)
+        check_use(tx, spec, request.wire_path("ConfigurationInfo"))
         try:
             record = tx.clusters.insert(spec, ClusterStatus(since=now))
         except NameTaken as taken:
@@ -128,6 +131,7 @@ def _desired(request: CreateRequest, subnets: tuple[Subnet, ...], security_group
         created=now,
         api=api,
         tags=dict(request.tags),
+        configuration=chosen(request.get("ConfigurationInfo")),
     )
 
 
@@ -137,16 +141,6 @@ def _created(record: ClusterRecord) -> dict[str, str]:
         "ClusterName": record.spec.name,
         "State": shown_state(record, None).value,
     }
-
-
-def _check_version(call: Call, record: ClusterRecord) -> None:
-    given = call.params.get("CurrentVersion")
-    if given is not None and given != record.current_version:
-        raise BadRequest(
-            f"currentVersion: {given!r} is not the current version of the cluster, which is {record.current_version}: "
-            f"it has changed since you read it. Describe it again, and repeat the call if you still want it.",
-            invalid_parameter="currentVersion",
-        )
 
 
 def _listed(tx: Transaction, call: Call) -> Sequence[ClusterRecord]:

@@ -28,7 +28,21 @@ def complete(given: Mapping[str, Any], key: str, subnets: Sequence[Subnet], secu
     group["ZoneIds"] = [subnet.zone for subnet in subnets]
     # An empty list means the same as none: the default security group of the network (msk.md 4.4).
     group["SecurityGroups"] = group.get("SecurityGroups") or [security_group]
-    shown["CurrentBrokerSoftwareInfo"] = {"KafkaVersion": shown.pop("KafkaVersion")}
+    configuration = chosen(shown.pop("ConfigurationInfo", None))
+    shown["CurrentBrokerSoftwareInfo"] = software(shown.pop("KafkaVersion"), configuration)
+    return shown
+
+
+def chosen(info: Mapping[str, Any] | None) -> tuple[str, int] | None:
+    """ARN and revision of a `ConfigurationInfo`, as a spec holds them."""
+    return None if info is None else (info["Arn"], info["Revision"])
+
+
+def software(version: str, configuration: tuple[str, int] | None) -> dict[str, Any]:
+    """`CurrentBrokerSoftwareInfo`: what brokers run, and with which configuration."""
+    shown: dict[str, Any] = {"KafkaVersion": version}
+    if configuration is not None:
+        shown["ConfigurationArn"], shown["ConfigurationRevision"] = configuration
     return shown
 
 

@@ -6,13 +6,18 @@ them would be a lie."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
+from penstock.kafka.accepted import release_of
+from penstock.kafka.configuration import without_effect as unknown_to
 from penstock.model.spec import ClusterSpec
 
 
-def without_effect(spec: ClusterSpec) -> tuple[str, ...]:
-    """One sentence for each thing that is shown by the API and has no effect here, in the order of importance."""
+def without_effect(spec: ClusterSpec, properties: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
+    """One sentence for each thing that is shown by the API and has no effect here, in the order of importance.
+
+    `properties` are those of the cluster's configuration, as its owner wrote them."""
     api = spec.api
     sentences = ["Volumes are not encrypted yet: the key that the API shows is a name and encrypts nothing."]
     if not api["EncryptionInfo"]["EncryptionInTransit"]["InCluster"]:
@@ -29,6 +34,12 @@ def without_effect(spec: ClusterSpec) -> tuple[str, ...]:
         on = _sinks(api.get("LoggingInfo", {}).get(logs, {}))
         if on:
             sentences.append(f"Log delivery is not built yet: {_names([logs])} to {_names(on)} has no effect.")
+    idle = unknown_to(properties, release_of(spec.kafka_version))
+    if idle:
+        them = " and ".join(idle)
+        sentences.append(
+            f"Kafka {spec.kafka_version} does not know {them}: what the configuration says there has no effect."
+        )
     return tuple(sentences)
 
 

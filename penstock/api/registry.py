@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import structlog
 
-from penstock.api import clusters, nodes, operations, tags, updates, versions
+from penstock.api import clusters, configurations, nodes, operations, tags, topics, updates, versions
 from penstock.api.rooms import Operation, Rooms
 from penstock.store.errors import StoreError
 from penstock.wire.call import Call, Handler, Output
@@ -31,15 +31,38 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("kafka", "ListKafkaVersions"): versions.list_kafka_versions,
         ("kafka", "GetCompatibleKafkaVersions"): versions.get_compatible_kafka_versions,
         ("kafka", "RebootBroker"): updates.reboot_broker,
+        ("kafka", "UpdateBrokerStorage"): updates.update_broker_storage,
+        ("kafka", "UpdateBrokerType"): updates.update_broker_type,
+        ("kafka", "UpdateMonitoring"): updates.update_monitoring,
+        ("kafka", "UpdateRebalancing"): updates.update_rebalancing,
+        ("kafka", "UpdateStorage"): updates.update_storage,
         ("kafka", "ListClusterOperations"): operations.list_cluster_operations,
         ("kafka", "ListClusterOperationsV2"): operations.list_cluster_operations_v2,
         ("kafka", "DescribeClusterOperation"): operations.describe_cluster_operation,
         ("kafka", "DescribeClusterOperationV2"): operations.describe_cluster_operation_v2,
+        ("kafka", "CreateTopic"): topics.create_topic,
+        ("kafka", "DescribeTopic"): topics.describe_topic,
+        ("kafka", "DescribeTopicPartitions"): topics.describe_topic_partitions,
+        ("kafka", "ListTopics"): topics.list_topics,
+        ("kafka", "UpdateTopic"): topics.update_topic,
+        ("kafka", "DeleteTopic"): topics.delete_topic,
+        ("kafka", "CreateConfiguration"): configurations.create_configuration,
+        ("kafka", "UpdateConfiguration"): configurations.update_configuration,
+        ("kafka", "DescribeConfiguration"): configurations.describe_configuration,
+        ("kafka", "DescribeConfigurationRevision"): configurations.describe_configuration_revision,
+        ("kafka", "ListConfigurations"): configurations.list_configurations,
+        ("kafka", "ListConfigurationRevisions"): configurations.list_configuration_revisions,
+        ("kafka", "DeleteConfiguration"): configurations.delete_configuration,
         ("kafka", "TagResource"): tags.tag_resource,
         ("kafka", "UntagResource"): tags.untag_resource,
         ("kafka", "ListTagsForResource"): tags.list_tags_for_resource,
     }
 )
+
+SLOW = frozenset(
+    {"CreateTopic", "DescribeTopic", "DescribeTopicPartitions", "ListTopics", "UpdateTopic", "DeleteTopic"}
+)
+"""Operations that wait for something outside: the gateway gives them threads of their own."""
 
 
 def handlers(rooms: Rooms) -> Mapping[tuple[str, str], Handler]:

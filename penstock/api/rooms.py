@@ -1,7 +1,7 @@
-"""What every operation gets besides its call: the store, the settings, a clock and the versions on offer.
+"""What every operation gets besides its call: the store, the settings, a clock, the versions on offer, and topics.
 
-An operation reads and writes rows. It starts nothing, asks no Kafka, and knows no provider: its last act is to wake the
-loop for the resource that it changed."""
+An operation reads and writes rows. It starts nothing, asks no Kafka (`topics.py` alone does: Kafka owns topics), and knows
+no provider: its last act is to wake the loop for the resource that it changed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from datetime import datetime
 
 from attrs import frozen
 
+from penstock.kafka.topics import Topics
 from penstock.kafka.versions import Distribution
+from penstock.model.spec import ClusterSpec
 from penstock.settings import Settings
 from penstock.store.store import Store
 from penstock.wire.call import Call, Output
@@ -29,6 +31,8 @@ class Rooms:
     """MSK's name of each version on offer (`4.3.x.kraft`) -> what it is; oldest first."""
     pages: Pages
     """Cuts lists into pages under tokens that cannot be forged."""
+    topics: Callable[[ClusterSpec], Topics]
+    """The topics of a cluster whose brokers have their addresses."""
 
 
 Operation = Callable[[Call, Rooms], Output]

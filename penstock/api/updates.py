@@ -1,43 +1,154 @@
-"""Changes that go on in the background: the call writes what should be, opens an operation and wakes the loop."""
+"""Changes of a running cluster that go on in the background."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from attrs import evolve
 
-from penstock.api.arns import cluster_of
+from penstock.api.change import Change, begin
+from penstock.api.request import CreateRequest
 from penstock.api.rooms import Rooms
-from penstock.api.views import operation_arn_of, shown_state
-from penstock.model.operation import OpenOperation, OperationKind
-from penstock.model.spec import ClusterState, NodePlace
-from penstock.store.errors import OperationInProgress
+from penstock.api.validate import instance_type, logging
+from penstock.model.operation import OperationKind
+from penstock.model.spec import NodePlace
 from penstock.store.records import ClusterRecord
+from penstock.store.transaction import Transaction
 from penstock.wire.call import Call, Output
 from penstock.wire.errors import BadRequest
 
+LARGEST_VOLUME_GIB = 16384
+
 
 def reboot_broker(call: Call, rooms: Rooms) -> Output:
-    """Restart one broker, once the safety gate lets it go down. Needs ACTIVE; takes no `currentVersion` (msk.md 1.1).
+    """Restart one broker, once the safety gate lets it go down. Takes no `currentVersion` (msk.md 1.1)."""
 
-    Raises NotFound, and BadRequest for another number of brokers than one, an unknown broker, and a busy cluster."""
-    with rooms.store.write() as tx:
-        record = cluster_of(tx, call)
-        spec = record.spec
+    def wanted(record: ClusterRecord, _: Transaction) -> Change:
         broker = _broker(call, record)
-        _check_active(record, tx.operations.current(spec.id))
-        try:
-            operation = tx.operations.open(
-                OperationKind.REBOOT_NODE,
-                spec.id,
-                source={},
-                target={"node": broker.id.name, "number": broker.id.number},
-                client_request_id=call.request_id,
-                now=rooms.clock(),
+        spec = record.spec.with_place(evolve(broker, restarts=broker.restarts + 1))
+        return Change(spec, OperationKind.REBOOT_NODE, {}, {"node": broker.id.name, "number": broker.id.number})
+
+    return begin(call, rooms, wanted)
+
+
+def update_monitoring(call: Call, rooms: Rooms) -> Output:
+    """Keep other monitoring and logging members. What they switch on is not built yet, and `explain` says so."""
+    members = ("EnhancedMonitoring", "OpenMonitoring", "LoggingInfo")
+    given = {name: call.params[name] for name in members if call.params.get(name) is not None}
+    if not given:
+        raise BadRequest(
+            "enhancedMonitoring: the request does not include any updates; give enhancedMonitoring, openMonitoring or "
+            "loggingInfo.",
+            invalid_parameter="enhancedMonitoring",
+        )
+    logging(_as_create(call, rooms, given))
+    exporters = given.get("OpenMonitoring", {}).get("Prometheus")
+    if exporters is not None and not any(exporter.get("EnabledInBroker") for exporter in exporters.values()):
+        raise BadRequest(
+            "openMonitoring.prometheus: both exporters are off; switch one on, or leave openMonitoring out.",
+            invalid_parameter="openMonitoring.prometheus",
+        )
+
+    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+        shown = record.spec.api
+        source = {name: shown[name] for name in given if name in shown}
+        if source == given:
+            raise _same("enhancedMonitoring", "monitoring and logging")
+        return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
+
+    return begin(call, rooms, wanted)
+
+
+def update_broker_type(call: Call, rooms: Rooms) -> Output:
+    """Other heaps and thread counts for all brokers, by a roll."""
+    asked: str = call.params["TargetInstanceType"]
+    try:
+        instance_type(_as_create(call, rooms, {"BrokerNodeGroupInfo": {"InstanceType": asked}}))
+    except BadRequest as refused:
+        path = refused.invalid_parameter or ""
+        raise BadRequest(refused.message.replace(path, "targetInstanceType"), "targetInstanceType") from refused
+
+    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+        present = record.spec.instance_type
+        if asked == present:
+            raise _same("targetInstanceType", f"the broker type {present}")
+        return Change(
+            evolve(record.spec, instance_type=asked),
+            OperationKind.UPDATE_BROKER_TYPE,
+            {"InstanceType": present.removeprefix("kafka.")},
+            {"InstanceType": asked.removeprefix("kafka."), "before": {"instance_type": present}},
+        )
+
+    return begin(call, rooms, wanted)
+
+
+def update_broker_storage(call: Call, rooms: Rooms) -> Output:
+    """Larger volumes for all brokers, grown while they run where the machine can."""
+    path = "targetBrokerEBSVolumeInfo"
+    infos: list[Mapping[str, Any]] = call.params["TargetBrokerEBSVolumeInfo"]
+    if len(infos) != 1 or str(infos[0]["KafkaBrokerNodeId"]).upper() != "ALL":
+        raise BadRequest(
+            f"{path}: brokers of a cluster have volumes of one size; give one item whose kafkaBrokerNodeId is ALL.",
+            path,
+        )
+    return _grow(call, rooms, infos[0].get("VolumeSizeGB"), infos[0].get("ProvisionedThroughput"), path)
+
+
+def update_storage(call: Call, rooms: Rooms) -> Output:
+    """The same by UpdateStorage, which could also turn on tiering: not built yet."""
+    if call.params.get("StorageMode") not in (None, "LOCAL"):
+        raise BadRequest("storageMode: tiered storage is not built yet; leave it out.", "storageMode")
+    return _grow(call, rooms, call.params.get("VolumeSizeGB"), call.params.get("ProvisionedThroughput"), "volumeSizeGB")
+
+
+def update_rebalancing(call: Call, rooms: Rooms) -> Output:
+    """Refused: it belongs to Express brokers (msk.md 1.4.2), and there are none here yet."""
+    raise BadRequest(
+        "rebalancing: intelligent rebalancing is for clusters with Express brokers, and this one has Standard brokers.",
+        invalid_parameter="rebalancing",
+    )
+
+
+def _grow(call: Call, rooms: Rooms, size: int | None, throughput: Mapping[str, Any] | None, path: str) -> Output:
+    if throughput is not None and throughput.get("Enabled"):
+        raise BadRequest(f"{path}: provisioned throughput is not built yet; leave it out.", path)
+    if size is None:
+        raise BadRequest(f"{path}: the request does not include any updates; give a larger volumeSizeGB.", path)
+    if not 1 <= size <= LARGEST_VOLUME_GIB:
+        raise BadRequest(f"{path}: a volume has 1 to {LARGEST_VOLUME_GIB} GiB, not {size}.", path)
+
+    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+        present = record.spec.volume_gib
+        if size <= present:
+            raise BadRequest(
+                f"{path}: the volume size can only grow, and each broker has {present} GiB already; ask for more.", path
             )
-        except OperationInProgress as busy:
-            raise _busy(spec.name, "another operation runs on it") from busy
-        tx.clusters.put_spec(spec.with_place(evolve(broker, restarts=broker.restarts + 1)))
-        tx.queue.wake(spec.id)
-    return {"ClusterArn": spec.arn, "ClusterOperationArn": operation_arn_of(spec, operation)}
+        return Change(
+            evolve(record.spec, volume_gib=size),
+            OperationKind.UPDATE_BROKER_EBS_VOLUME,
+            {"BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": present}]},
+            {"BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": size}]},
+        )
+
+    return begin(call, rooms, wanted)
+
+
+def _as_create(call: Call, rooms: Rooms, members: Mapping[str, Any]) -> CreateRequest:
+    """The members as a create would have brought them, for the rules that both share."""
+    return CreateRequest(
+        caller=call.caller,
+        name="",
+        provisioned=members,
+        tags={},
+        wrapped=False,
+        realism=rooms.settings.realism,
+        versions=rooms.versions,
+    )
+
+
+def _same(path: str, what: str) -> BadRequest:
+    return BadRequest(f"{path}: the cluster has {what} as asked for already; there is nothing to change.", path)
 
 
 def _broker(call: Call, record: ClusterRecord) -> NodePlace:
@@ -54,17 +165,4 @@ def _broker(call: Call, record: ClusterRecord) -> NodePlace:
     raise BadRequest(
         f"brokerIds: the cluster {record.spec.name} has no broker {asked[0]!r}; it has {known}.",
         invalid_parameter="brokerIds",
-    )
-
-
-def _check_active(record: ClusterRecord, operation: OpenOperation | None) -> None:
-    state = shown_state(record, operation)
-    if state is not ClusterState.ACTIVE:
-        raise _busy(record.spec.name, f"it is {state}")
-
-
-def _busy(name: str, why: str) -> BadRequest:
-    return BadRequest(
-        f"The cluster {name} cannot be changed now: {why}, and a change needs ACTIVE. Wait, then call again.",
-        invalid_parameter="clusterArn",
     )

@@ -164,11 +164,6 @@ def client_authentication(request: CreateRequest) -> None:
         )
 
 
-def configuration(request: CreateRequest) -> None:
-    if request.get("ConfigurationInfo") is not None:
-        raise request.not_built("ConfigurationInfo", "a configuration of one's own")
-
-
 def storage_mode(request: CreateRequest) -> None:
     if request.get("StorageMode") not in (None, "LOCAL"):
         raise request.not_built("StorageMode", "tiered storage")
@@ -219,7 +214,6 @@ RULES: tuple[Rule, ...] = (
     network_type,
     encryption_at_rest,
     client_authentication,
-    configuration,
     storage_mode,
     rebalancing,
     logging,

@@ -119,9 +119,9 @@ class _Story:
     def _broker(self) -> Mapping[str, Any]:
         """Broker 1 as the provider's own records have it: process, address, and the identity of its storage."""
         node = next((self.home / "nodes").glob("*/broker-1"))
-        volume = next((self.home / "volumes").glob("*/broker-1"))
+        data = next(self.home.glob("volumes/*/broker-1/**/data"))  # below a mount point where it is a filesystem
         run, label = json.loads((node / "run.json").read_text()), json.loads((node / "node.json").read_text())
-        stored = (volume / "data" / "meta.properties").read_text().splitlines()
+        stored = (data / "meta.properties").read_text().splitlines()
         directory = next(line for line in stored if line.startswith("directory.id"))
         return {"pid": run["pid"], "address": label["address"], "volume": directory}
 

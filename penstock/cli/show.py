@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli import volumes
 from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, settings, show, table
 from penstock.model.observation import Known, Observed, Running, Sighting
 
@@ -64,6 +65,7 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
                     "zone": place.subnet.zone,
                     "address": place.endpoint.address if place.endpoint else None,
                     "pid": _pid(seen.get(place.id)),
+                    "volume": volumes.as_value(volumes.use(seen.get(place.id))),
                     "doing": describe(seen[place.id], app.clock()) if place.id in seen else "was never started",
                 }
                 for place in record.spec.nodes
@@ -127,15 +129,18 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
 
     Example: penstock explain orders"""
     from penstock.api.effects import without_effect
+    from penstock.control.cluster.configured import properties_of
     from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
 
     with _opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
             last = rows.events.last(record.spec.id, 5)
+            properties = properties_of(rows, record.spec)
         view, plan, now = _decided(app, record)
         lines = explained(view, plan, now, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
-        lines += without_effect(record.spec)
+        lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
+        lines += without_effect(record.spec, properties)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]
         show({"cluster": record.spec.name, "sentences": lines}, as_json, lambda: "\n".join(lines))
 

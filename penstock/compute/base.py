@@ -35,6 +35,8 @@ class Capabilities:
     """Nodes run as another user than the control plane."""
     real_volumes: bool = False
     """A new volume is a filesystem of its size; else a directory that is watched, and a note says why."""
+    grows_in_use: bool = True
+    """A new volume grows while its node runs; else `grow` raises and the next start of the node makes it larger."""
     notes: tuple[str, ...] = ()
 
 
@@ -76,7 +78,8 @@ class Compute(Protocol):
     def grow(self, node: NodeSpec, fence: int) -> None:
         """The node's volume has at least `resources.volume_gib`: grown while the node runs, satisfied where it is larger.
 
-        Never smaller. The volume of a node that does not run may grow at its next start. Raises ComputeError."""
+        Never smaller. The volume of a node that does not run grows at its next start, without this call too. Raises
+        ComputeError, also where the machine cannot do it while the node runs."""
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (AT_ONCE returns when it is dead)."""

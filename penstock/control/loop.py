@@ -36,13 +36,19 @@ class Loop:
     """Worker threads over a schedule of resources."""
 
     def __init__(
-        self, reconciler: Reconciler, workers: int = 4, observe: Callable[[float], None] | None = None
+        self,
+        reconciler: Reconciler,
+        workers: int = 4,
+        observe: Callable[[float], None] | None = None,
+        gone: Callable[[str], None] | None = None,
     ) -> None:
+        """`observe` hears how long each pass took, `gone` which resource will not be looked at again."""
         self._reconciler = reconciler
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._stopping = False
         self._observe = observe
+        self._gone = gone
         self._threads = [threading.Thread(target=self._work, name=f"loop-{n}", daemon=True) for n in range(workers)]
 
     def start(self, resources: Iterable[str]) -> None:
@@ -107,6 +113,8 @@ class Loop:
                 del self._entries[resource]
                 try:
                     self._reconciler.forget(resource)
+                    if self._gone is not None:
+                        self._gone(resource)
                 except Exception:  # what could not be closed must not take the thread along
                     log.exception("forgetting raised", resource=resource)
             elif not entry.woken:

@@ -122,7 +122,9 @@ def own_configs(answer: Any) -> Mapping[str, str]:
     """Of DescribeConfigs of one topic: what was set on the topic itself. KafkaRefused (3) where there is no such topic."""
     (result,) = answer.results
     refuse(f"reading the settings of {result.resource_name}", result.error_code, result.error_message)
-    return {each.name: each.value for each in result.configs if each.config_source == TOPICS_OWN and each.value is not None}
+    return {
+        each.name: each.value for each in result.configs if each.config_source == TOPICS_OWN and each.value is not None
+    }
 
 
 def altered(answer: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from penstock.kafka.admin import NodeAddress
 from penstock.kafka.questions import VERSIONS
-from penstock.kafka.wire import AnswerLost, Connection, KafkaUnreachable
+from penstock.kafka.wire import AnswerLost, Connection, KafkaError, KafkaRefused, KafkaUnreachable
 
 DEADLINE = 5.0
 """Seconds that a caller waits at most."""
@@ -24,7 +24,13 @@ FOR_EACH = 1.5
 KEPT = 4
 """Connections that are kept open while nobody uses them."""
 
+REQUEST_TIMED_OUT = 7
+
 T = TypeVar("T")
+
+
+class Silence(KafkaUnreachable):
+    """Some broker is there and kept us waiting for as long as it may; the question or order had no effect."""
 
 
 class Brokers:
@@ -52,13 +58,13 @@ class Brokers:
 
     @property
     def milliseconds(self) -> int:
-        """The deadline as requests carry it."""
-        return int(self._deadline * 1000)
+        """The time that Kafka has for an order, as requests carry it: a little less than we wait for its word."""
+        return int(self._deadline * 900)
 
     def ask(self, question: Any, read: Callable[[Any], T]) -> T:
-        """What `read` makes of the first answer. Raises KafkaUnreachable where none came, and what `read` raises."""
+        """What `read` makes of the first answer. Raises KafkaUnreachable or Silence where none came, and what `read` raises."""
         until = time.monotonic() + self._deadline
-        failures: list[str] = []
+        failures: list[KafkaUnreachable] = []
         with self._turn(orders=False):
             kept = self._take()
             if kept is not None:
@@ -69,45 +75,33 @@ class Brokers:
                     # Ended meanwhile: the same broker may well take a new connection. Silent: another one is due.
                     if error.timed_out:
                         self._put_last(number)
-                        failures.append(f"broker {number}: {error}")
+                        failures.append(error)
                 else:
                     self._keep(number, connection)
                     return read(answer)
-            for node in self._ordered():
-                left = min(self._for_each, until - time.monotonic())
-                if left <= 0:
-                    break
+            for number, connection in self._fresh(until, failures):
                 try:
-                    connection = Connection.connect(node.address, node.port, self._tls, left)
+                    left = max(0.05, min(self._for_each, until - time.monotonic()))
                     answer = connection.call(question, VERSIONS[type(question)], left)
                 except KafkaUnreachable as error:
-                    self._put_last(node.number)
-                    failures.append(f"broker {node.number}: {error}")
+                    self._put_last(number)
+                    failures.append(error)
                     continue
-                self._keep(node.number, connection)
+                self._keep(number, connection)
                 return read(answer)
             raise _nobody(failures)
 
     def order(self, order: Any, read: Callable[[Any], T]) -> T:
-        """The same for what must not be carried out twice: one broker gets it, the first that takes a connection.
+        """The same for what must not be carried out twice: one broker gets it, the first that shakes hands.
 
         On a connection of its own: the handshake proves that the broker works, and an old one could lose the order
-        unseen. AnswerLost: it may or may not have been carried out. KafkaUnreachable: it was not."""
+        unseen. AnswerLost: it may or may not have been carried out. KafkaUnreachable, Silence: it was not."""
         until = time.monotonic() + self._deadline
-        failures: list[str] = []
+        failures: list[KafkaUnreachable] = []
         with self._turn(orders=True):
-            for node in self._ordered():
-                left = min(self._for_each, until - time.monotonic())
-                if left <= 0:
-                    break
-                try:
-                    connection = Connection.connect(node.address, node.port, self._tls, left)
-                except KafkaUnreachable as error:
-                    self._put_last(node.number)
-                    failures.append(f"broker {node.number}: {error}")
-                    continue
+            for number, connection in self._fresh(until, failures):
                 answer = connection.call(order, VERSIONS[type(order)], max(0.05, until - time.monotonic()))
-                self._keep(node.number, connection)
+                self._keep(number, connection)
                 return read(answer)
             raise _nobody(failures)
 
@@ -122,22 +116,37 @@ class Brokers:
     @contextmanager
     def _turn(self, *, orders: bool) -> Iterator[None]:
         """A call may begin, unless the last one waited in vain and somebody is trying again already."""
-        began = time.monotonic()
         with self._lock:
             if orders in self._silent and self._asking[orders]:
-                raise KafkaUnreachable(f"{self._silent[orders]}; another call is finding out whether that has changed")
+                raise Silence(f"{self._silent[orders]}; another call is finding out whether that has changed")
             self._asking[orders] += 1
+        silent: str | None = None
         try:
             yield
-        except KafkaUnreachable as error:
-            with self._lock:
-                # A refused connection holds up nobody; only silence does.
-                if time.monotonic() - began >= self._for_each:
-                    self._silent[orders] = str(error)
+        except (KafkaUnreachable, KafkaRefused) as error:
+            silent = str(error) if _in_vain(error) else None
             raise
         finally:
             with self._lock:
                 self._asking[orders] -= 1
+                if silent is None:
+                    self._silent.pop(orders, None)
+                else:
+                    self._silent[orders] = silent
+
+    def _fresh(self, until: float, failures: list[KafkaUnreachable]) -> Iterator[tuple[int, Connection]]:
+        """New connections to one broker after the other; who does not shake hands is noted and put last."""
+        for node in self._ordered():
+            left = min(self._for_each, until - time.monotonic())
+            if left <= 0:
+                return
+            try:
+                connection = Connection.connect(node.address, node.port, self._tls, left)
+            except KafkaUnreachable as error:
+                self._put_last(node.number)
+                failures.append(error)
+            else:
+                yield node.number, connection
 
     def _take(self) -> tuple[int, Connection] | None:
         with self._lock:
@@ -146,7 +155,6 @@ class Brokers:
     def _keep(self, number: int, connection: Connection) -> None:
         """The broker has answered: it is the one to ask, and the connection is good for another call."""
         with self._lock:
-            self._silent.clear()
             self._order.sort(key=lambda each: each != number)
             others = [kept for kept in self._kept if kept[0] != number]
             self._kept = [kept for kept in self._kept if kept[0] == number]
@@ -171,5 +179,17 @@ class Brokers:
         return sorted(self.nodes, key=lambda node: order.index(node.number))
 
 
-def _nobody(failures: Sequence[str]) -> KafkaUnreachable:
-    return KafkaUnreachable("no broker answers: " + ("; ".join(failures) or "there is none to ask"))
+def _in_vain(error: KafkaError) -> bool:
+    """It took seconds to fail. A refused connection holds up nobody; only silence does, also of controllers behind a broker."""
+    match error:
+        case AnswerLost():
+            return error.timed_out
+        case KafkaRefused():
+            return error.code == REQUEST_TIMED_OUT
+        case _:
+            return isinstance(error, Silence) or isinstance(error.__cause__, TimeoutError)
+
+
+def _nobody(failures: Sequence[KafkaUnreachable]) -> KafkaUnreachable:
+    kind = Silence if any(map(_in_vain, failures)) else KafkaUnreachable
+    return kind("no broker answers: " + ("; ".join(map(str, failures)) or "there is none to ask"))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER, REPLICATION, listeners, quorum_servers, quorum_voters
+from penstock.kafka.sizes import threads
 from penstock.model.ids import Role
 from penstock.model.node import NODE, VOLUME
 from penstock.model.spec import ClusterSpec, NodePlace
@@ -80,7 +81,7 @@ def server_properties(
     `authorizer` is a class on the node's class path; `cores` are the threads that read logs back after an unclean end;
     `user` are properties that a user set. Every node of the cluster and their endpoints must be written down in `spec`;
     KeyError or ValueError otherwise."""
-    own = {**_defaults(spec, place.id.role, cores, unclean_leader_election), **(user or {})}
+    own = {**defaults(spec, place.id.role, cores, unclean_leader_election), **(user or {})}
     own |= _identity(spec, place, dynamic_quorum)
     own |= _security(spec, place.id.role, authorizer)
     return render(own)
@@ -92,13 +93,14 @@ def replication_factor(spec: ClusterSpec) -> int:
     return min(3, zones if zones > 1 else len(spec.brokers))
 
 
-def _defaults(spec: ClusterSpec, role: Role, cores: int, unclean: bool) -> Mapping[str, str]:
+def defaults(spec: ClusterSpec, role: Role, cores: int, unclean: bool) -> Mapping[str, str]:
+    """What a node is told where no user said otherwise; a user's properties win over these."""
     copies = replication_factor(spec)
     return {
         **FAILOVER,
         **MSK_DEFAULTS,
         # Each network thread of a TLS listener costs start-up time, and controllers have little to say (kafka.md 2.1).
-        "num.network.threads": "5" if role is Role.BROKER else "1",
+        **(threads(spec.instance_type, cores) if role is Role.BROKER else {"num.network.threads": "1"}),
         "num.recovery.threads.per.data.dir": str(cores),
         # On controllers too: they create topics, and with eligible leader replicas their min ISR is the cluster's.
         "default.replication.factor": str(copies),

@@ -37,7 +37,7 @@ def _logical_lines(text: str) -> Iterator[tuple[int, str]]:
     held: list[str] = []
     first = 0
     naturals = _BREAK.split(text)
-    # A backslash before the very last line break continues nothing (Java's reader looks ahead only after `\\r\\n`).
+    # A backslash before the very last line break continues nothing (Java's reader looks ahead only after `\r\n`).
     last = len(naturals) - (1 if text.endswith(("\r", "\n")) and not text.endswith("\r\n") else 0)
     for number, natural in enumerate(naturals, start=1):
         line = natural.lstrip(_BLANKS)

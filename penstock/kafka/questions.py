@@ -138,10 +138,10 @@ def alter_topic(name: str, values: Mapping[str, str | None], *, dry: bool) -> An
     return IncrementalAlterConfigsRequest(resources=[resource], validate_only=dry)
 
 
-def add_partitions(name: str, total: int, timeout_ms: int, *, dry: bool) -> Any:
-    """Grow a topic to so many partitions. `dry`: only check."""
+def add_partitions(name: str, total: int, timeout_ms: int) -> Any:
+    """Grow a topic to so many partitions; Kafka places the new ones."""
     grown = _More.CreatePartitionsTopic(name=name, count=total, assignments=None)
-    return _More(topics=[grown], timeout_ms=timeout_ms, validate_only=dry)
+    return _More(topics=[grown], timeout_ms=timeout_ms, validate_only=False)
 
 
 def delete_topic(name: str, timeout_ms: int) -> Any:

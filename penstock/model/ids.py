@@ -85,3 +85,8 @@ def operation_arn(region: str, account: str, name: str, cluster: ClusterId, oper
 def broker_arn(region: str, account: str, name: str, cluster: ClusterId, node_uuid: str) -> str:
     """`…:broker/{name}/{uuid}-{N}/{node uuid}` (msk.md 1.2)."""
     return str(Arn(region, account, "broker", f"{name}/{cluster}/{node_uuid}"))
+
+
+def configuration_arn(region: str, account: str, name: str, uuid: str) -> str:
+    """`…:configuration/{name}/{uuid}-{N}` (msk.md 1.2)."""
+    return str(Arn(region, account, "configuration", f"{name}/{uuid}-1"))

@@ -200,6 +200,8 @@ class ClusterView:
     """Registered brokers by number, fenced ones included."""
     partitions: Observed[tuple[Partition, ...]] = field(default=Unknown("not looked at"))
     operation: OpenOperation | None = None
+    grows_in_use: bool = True
+    """Whether the provider can enlarge a filesystem while its node runs."""
     depth: int = 1
     """1: nodes; 2: and quorum and brokers; 3: and partitions."""
 

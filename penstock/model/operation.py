@@ -17,6 +17,9 @@ class OperationKind(StrEnum):
     """MSK's own names (msk.md 2.2). A kind is added together with its steps and its rule."""
 
     REBOOT_NODE = "REBOOT_NODE"
+    UPDATE_BROKER_EBS_VOLUME = "UPDATE_BROKER_EBS_VOLUME"
+    UPDATE_BROKER_TYPE = "UPDATE_BROKER_TYPE"
+    UPDATE_CLUSTER_MONITORING = "UPDATE_CLUSTER_MONITORING"
 
 
 class OperationState(StrEnum):

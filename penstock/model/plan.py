@@ -84,6 +84,20 @@ class Renew:
 
 
 @frozen
+class Grow:
+    """Give the running node's volume the size that is wanted."""
+
+    node: NodeSpec
+
+    @property
+    def target(self) -> NodeId:
+        return self.node.id
+
+    def __str__(self) -> str:
+        return f"grow the volume of {self.node.id} to {self.node.resources.volume_gib} GiB"
+
+
+@frozen
 class Lead:
     """Elect the preferred leaders of all partitions."""
 
@@ -104,7 +118,7 @@ class Remove:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Rehouse | Renew | Lead | Remove
+Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Lead | Remove
 
 
 @frozen

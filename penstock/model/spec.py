@@ -92,6 +92,8 @@ class ClusterSpec:
     """Deletion is a spec too: nothing of the cluster should exist."""
     paused: bool = False
     """The off switch: observe and plan go on, act does not."""
+    configuration: tuple[str, int] | None = None
+    """ARN and revision of the configuration that brokers run with; None: the defaults alone."""
 
     @property
     def brokers(self) -> tuple[NodePlace, ...]:

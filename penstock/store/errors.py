@@ -8,7 +8,11 @@ class StoreError(Exception):
 
 
 class NameTaken(StoreError):
-    """A cluster of that name lives in that account and region."""
+    """A resource of that kind and name lives in that account and region."""
+
+
+class QuotaReached(StoreError):
+    """There are as many of that kind as there may be."""
 
 
 class OperationInProgress(StoreError):

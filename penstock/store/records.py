@@ -67,6 +67,33 @@ class OperationRecord:
 
 
 @frozen
+class RevisionRecord:
+    """One revision of a configuration; it never changes."""
+
+    revision: int
+    created: datetime
+    description: str | None
+    properties: bytes = field(repr=False)
+    """As the user gave them, byte for byte."""
+
+
+@frozen
+class ConfigurationRecord:
+    """A configuration. Its revisions count from 1 without a gap; `latest` is the last."""
+
+    arn: str
+    account: str
+    region: str
+    name: str
+    created: datetime
+    kafka_versions: tuple[str, ...]
+    """The versions that it was made for; none: any."""
+    description: str | None
+    """The last that was given."""
+    latest: RevisionRecord
+
+
+@frozen
 class EventRecord:
     """A sentence of a cluster's history. `seq` counts up from 1 inside the cluster."""
 

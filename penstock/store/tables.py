@@ -122,6 +122,29 @@ SECRETS = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
 )
 
+CONFIGURATIONS = sa.Table(
+    "configurations",
+    METADATA,
+    sa.Column("arn", sa.String(512), primary_key=True),
+    sa.Column("account", sa.String(12), nullable=False),
+    sa.Column("region", sa.String(64), nullable=False),
+    sa.Column("name", sa.String(256), nullable=False),
+    sa.Column("created", Moment, nullable=False),
+    sa.Column("kafka_versions", Document, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Index("configurations_name", "account", "region", "name", unique=True),
+)
+
+REVISIONS = sa.Table(
+    "configuration_revisions",
+    METADATA,
+    sa.Column("configuration", sa.String(512), primary_key=True),
+    sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("created", Moment, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("properties", sa.LargeBinary, nullable=False),
+)
+
 SUBNETS = sa.Table(
     "subnets",
     METADATA,

@@ -8,6 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from penstock.store.clusters import Clusters
+from penstock.store.configurations import Configurations
 from penstock.store.events import Events
 from penstock.store.identity import Identity
 from penstock.store.operations import Operations
@@ -22,6 +23,7 @@ class Transaction:
 
     def __init__(self, connection: sa.Connection, seal: Seal, clock: Callable[[], datetime]) -> None:
         self.clusters = Clusters(connection)
+        self.configurations = Configurations(connection)
         self.operations = Operations(connection)
         self.events = Events(connection)
         self.secrets = Secrets(connection, seal)

@@ -49,6 +49,48 @@ class ServiceUnavailable(ApiError):
     code, status = "ServiceUnavailableException", 503
 
 
+class KafkaRequestFailed(ApiError):
+    """Kafka refused what it was asked."""
+
+    code, status = "KafkaRequestException", 400
+
+
+class TopicExists(ApiError):
+    code, status = "TopicExistsException", 409
+
+
+class UnknownTopicOrPartition(ApiError):
+    code, status = "UnknownTopicOrPartitionException", 404
+
+
+class ClusterConnectivity(ApiError):
+    """Nobody answers on the cluster; nothing was changed."""
+
+    code, status = "ClusterConnectivityException", 409
+
+
+class KafkaTimeout(ApiError):
+    """No answer in time; what was asked may or may not have happened."""
+
+    code, status = "KafkaTimeoutException", 409
+
+
+class ControllerMoved(ApiError):
+    code, status = "ControllerMovedException", 409
+
+
+class NotController(ApiError):
+    code, status = "NotControllerException", 409
+
+
+class ReassignmentInProgress(ApiError):
+    code, status = "ReassignmentInProgressException", 409
+
+
+class GroupSubscribedToTopic(ApiError):
+    code, status = "GroupSubscribedToTopicException", 409
+
+
 class AccessDenied(ApiError):
     """What the signature check answers, before any operation is known; SDKs know these codes from every AWS service.
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -63,7 +64,8 @@ class Gateway:
 
     `handlers`: (service, operation) -> Handler; they run in threads. `account`: whose an unsigned request is under
     `insecure`. `slow`: names of operations that wait for something outside; they have `slow_threads` threads of their
-    own, so that they hold up nobody else. `routes`: what is served beside the AWS paths, without signatures."""
+    own, and one cluster has at most `slow_each` of them, so that they hold up nobody else. `routes`: what is served beside
+    the AWS paths, without signatures."""
 
     def __init__(
         self,
@@ -77,7 +79,8 @@ class Gateway:
         routes: Sequence[BaseRoute] = (),
         slow: Collection[str] = (),
         threads: int = 40,
-        slow_threads: int = 8,
+        slow_threads: int = 16,
+        slow_each: int = 4,
     ) -> None:
         self.services: Mapping[str, Service] = {name: load(name) for name in SERVICES}
         strangers = [
@@ -94,6 +97,8 @@ class Gateway:
         self._slow = frozenset(slow)
         self._threads = anyio.CapacityLimiter(threads)
         self._slow_threads = anyio.CapacityLimiter(slow_threads)
+        self._slow_each = slow_each
+        self._turns: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
         self._router = Router(routes, redirect_slashes=False, default=self._serve)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,14 +119,20 @@ class Gateway:
         else:
             exchange.request = _request(scope, body)
             await anyio.to_thread.run_sync(self._live, exchange, READING, limiter=self._threads)
-            slow = exchange.operation is not None and exchange.operation.name in self._slow
-            lane = self._slow_threads if slow else self._threads
-            if exchange.answer is None:
-                await anyio.to_thread.run_sync(self._live, exchange, ANSWERING, limiter=lane)
+            if exchange.answer is None and exchange.operation_name in self._slow:
+                async with self._turn(exchange):
+                    await anyio.to_thread.run_sync(self._live, exchange, ANSWERING, limiter=self._slow_threads)
+            elif exchange.answer is None:
+                await anyio.to_thread.run_sync(self._live, exchange, ANSWERING, limiter=self._threads)
         await self._send(exchange, send)
         if self._observe is not None and exchange.answer is not None:
             seconds = time.monotonic() - began
             self._observe(exchange.service, exchange.operation_name, exchange.answer.status, seconds)
+
+    def _turn(self, exchange: Exchange) -> anyio.CapacityLimiter:
+        """The turns of one cluster at the slow threads, kept as long as somebody waits for one."""
+        cluster = str(exchange.call.params.get("ClusterArn", "")) if exchange.call else ""
+        return self._turns.setdefault(cluster, anyio.CapacityLimiter(self._slow_each))
 
     def _live(self, exchange: Exchange, steps: Sequence[Step]) -> None:
         """Take the steps until the exchange has its answer; whatever they raise is one."""

@@ -15,6 +15,7 @@ import pytest
 import uvicorn
 from attrs import evolve
 from botocore.config import Config
+from fakes.memory_topics import MemoryTopics
 
 from penstock.api.registry import handlers
 from penstock.api.rooms import Rooms
@@ -44,6 +45,11 @@ class Loop:
     def __init__(self, store, woken):
         self._store = store
         self.woken = woken
+        self._topics = {}
+
+    def topics(self, spec):
+        """The Kafka of a cluster."""
+        return self._topics.setdefault(spec.id, MemoryTopics())
 
     def status(self, arn, state, **facts):
         with self._store.write() as tx:
@@ -87,7 +93,7 @@ def penstock(tmp_path_factory):
     woken = []
     store = Store(f"sqlite:///{home / 'store.sqlite3'}", key, on_wake=woken.append)
     loop = Loop(store, woken)
-    rooms = Rooms(store, Settings(home=home), now, catalogue(), Pages(key))
+    rooms = Rooms(store, Settings(home=home), now, catalogue(), Pages(key), loop.topics)
     gateway = Gateway(
         handlers(rooms), lambda access_key: root(access_key.removeprefix("AKIA"), access_key, SECRET), clock=now
     )

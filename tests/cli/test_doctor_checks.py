@@ -103,8 +103,8 @@ class TestPlaces:
     @pytest.mark.parametrize(
         ("kind", "state", "words"),
         [
-            ("ext4", State.OK, "not enforced"),
-            ("xfs", State.OK, "not enforced"),
+            ("ext4", State.OK, "on ext4"),
+            ("xfs", State.OK, "on xfs"),
             ("tmpfs", State.WARNING, "lost when the machine stops"),
             ("nfs4", State.WARNING, "local disk"),
             ("overlay", State.WARNING, "lost with the container"),

@@ -7,8 +7,8 @@ from attrs import evolve
 from fakes.worlds import CLUSTER, World, broker, eventually, gone, leaf, running, sees, specify
 
 from penstock.compute.base import ComputeError, StaleFence
-from penstock.model.ids import ClusterId
-from penstock.model.node import Applies, File
+from penstock.model.ids import ClusterId, NodeId
+from penstock.model.node import Applies, File, NodeSpec
 from penstock.model.observation import Absent, Bereft, Gone, Known, Running
 from penstock.model.plan import How
 
@@ -323,3 +323,74 @@ def test_a_node_whose_start_failed_was_never_started(world: World) -> None:
     assert world.compute.sightings(CLUSTER)[node.id] == Known(Absent())
     world.compute.start(node, [], fence=1)
     assert isinstance(sees(world, node.id), Running)
+
+
+def larger(node: NodeSpec, gib: int) -> NodeSpec:
+    return evolve(node, resources=evolve(node.resources, volume_gib=gib))
+
+
+def size_of(world: World, node: NodeId) -> int:
+    """GiB of the volume as the provider reports it."""
+    seen = running(world, node).volume
+    assert seen is not None
+    return seen.size >> 30
+
+
+def test_a_volume_grows_under_its_node_and_never_shrinks(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "topic-0.log", b"acknowledged")
+    before = running(world, node.id)
+    assert size_of(world, node.id) == 1
+    if not world.compute.capabilities.grows_in_use:
+        with pytest.raises(ComputeError, match="restart the node"):
+            world.compute.grow(larger(node, 2), fence=1)
+        assert size_of(world, node.id) == 1
+        return
+    for wanted, gets in ((2, 2), (2, 2), (1, 2), (3, 3)):
+        world.compute.grow(larger(node, wanted), fence=1)
+        assert size_of(world, node.id) == gets
+    assert running(world, node.id).pid == before.pid
+    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
+
+
+def test_a_volume_grows_when_its_node_starts_and_never_shrinks(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "topic-0.log", b"acknowledged")
+    for wanted, gets in ((2, 2), (1, 2), (3, 3)):
+        world.compute.stop(node.id, How.AT_ONCE, fence=1)
+        world.compute.grow(larger(node, wanted), fence=1)
+        world.compute.start(larger(node, wanted), [], fence=1)
+        assert size_of(world, node.id) == gets
+    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
+
+
+def test_a_volume_tells_how_full_it_is(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    seen = running(world, node.id).volume
+    assert seen is not None
+    assert seen.used is not None
+    assert 0 < seen.used < seen.size
+    assert seen.full == seen.used / seen.size
+    assert seen.disk_free > 0
+
+
+def test_only_the_nodes_own_volume_is_made_larger(world: World) -> None:
+    one, two = specify(world, broker(1)), specify(world, broker(2))
+    with pytest.raises(ComputeError, match="never started"):
+        world.compute.grow(one, fence=1)
+    for node in (one, two):
+        world.compute.start(node, [], fence=2)
+        world.compute.stop(node.id, How.AT_ONCE, fence=2)
+    with pytest.raises(StaleFence):
+        world.compute.grow(larger(one, 2), fence=1)
+    world.swap_volumes(one.id, two.id)
+    with pytest.raises(ComputeError, match="not made larger"):
+        world.compute.grow(larger(one, 2), fence=2)
+    assert world.compute.quarantined(CLUSTER) == [], "growing moves nothing"
+    with pytest.raises(ComputeError, match="belongs to broker-2"):
+        world.compute.start(larger(one, 2), [], fence=2)
+    with pytest.raises(ComputeError, match="is not there"):
+        world.compute.grow(larger(one, 2), fence=2)

@@ -9,7 +9,7 @@ from attrs import evolve
 from fakes.views import PlainJava, broker, desired, frame
 
 from penstock.control.cluster.layout import dns_name, lay_out
-from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
+from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF, SERVER_PROPERTIES, server_properties
 from penstock.model.ids import Role
 from penstock.model.node import Applies, Issuer, digest
 from penstock.model.spec import ClientBroker, Endpoint
@@ -129,6 +129,47 @@ def test_another_address_changes_the_node_that_has_it():
 )
 def test_facts_that_no_process_reads_restart_nobody(facts):
     assert changed(desired(), desired(**facts)) == set()
+
+
+def told(layout, name):
+    """The lines of a node's server.properties."""
+    node = next(node for node in layout if node.id.name == name)
+    (content,) = (file.content for file in node.files if file.path == SERVER_PROPERTIES)
+    return dict(line.split("=", 1) for line in content.decode().splitlines())
+
+
+def test_a_configuration_reaches_the_nodes_that_read_it():
+    user = {"num.partitions": "12", "num.network.threads": "9", "min.insync.replicas": "1"}
+    layout = lay_out(desired(), frame(user=user))
+    assert user.items() <= told(layout, "broker-2").items()
+    controller = told(layout, "controller-10001")
+    assert (controller["num.partitions"], controller["min.insync.replicas"]) == ("12", "1")
+    assert controller["num.network.threads"] == "1"
+
+
+def test_what_kafka_takes_at_run_time_restarts_nobody():
+    live = {"log.retention.ms": "1000", "num.io.threads": "16", "min.insync.replicas": "1"}
+    assert revisions(desired(), user=live) == revisions(desired())
+    assert told(lay_out(desired(), frame(user=live)), "broker-1")["num.io.threads"] == "16"
+
+
+@pytest.mark.parametrize(("key", "nodes"), [("num.partitions", ALL), ("connections.max.idle.ms", BROKERS)])
+def test_what_only_a_restart_applies_restarts_the_nodes_that_read_it(key, nodes):
+    one, two = revisions(desired(), user={key: "1"}), revisions(desired(), user={key: "2"})
+    assert {name for name in one if one[name] != two[name]} == nodes
+    assert {name for name in one if one[name] != revisions(desired())[name]} == nodes
+
+
+def test_no_configuration_moves_a_node_from_its_place():
+    """Whatever the lists let through by mistake: what keeps a cluster safe is written last."""
+    layout = lay_out(desired(), frame())
+    own = told(layout, "broker-1")
+    safe = {key: "no" for key in own if "listener" in key or key in ("node.id", "log.dirs", "authorizer.class.name")}
+    place = desired().place(broker(1))
+    content = server_properties(
+        desired(), place, authorizer="penstock.Authorizer", cores=2, unclean_leader_election=False, user=safe
+    )
+    assert dict(line.split("=", 1) for line in content.decode().splitlines()) == own
 
 
 def test_a_cluster_is_laid_out_whole_or_not_at_all():

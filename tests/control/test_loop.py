@@ -199,3 +199,16 @@ def test_each_pass_is_timed(workers):
         passes.until(lambda: len(passes.begun) == 2)
     assert len(taken) == 2
     assert all(seconds >= 0 for seconds in taken)
+
+
+def test_others_hear_of_a_resource_that_is_gone_and_may_fail_at_it():
+    heard = []
+
+    def gone(resource):
+        heard.append(resource)
+        raise OSError("a connection that would not close")
+
+    passes = Passes(lambda resource, count: Verdict(None if resource == "a" else 0.01))
+    with running(passes, "a", "b", workers=1, gone=gone):
+        passes.until(lambda: passes.count("b") > 3)
+    assert heard == ["a"]

@@ -6,6 +6,7 @@ import pytest
 from attrs import define, evolve, field
 from fakes.views import NOW, broker, controller, three_brokers
 
+from penstock.compute.base import Capabilities
 from penstock.control.cluster.observe import Observer
 from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Absent, Known, Unknown
@@ -20,6 +21,7 @@ class Scene:
     asked: list = field(factory=list)
     unreachable: bool = False
     closed: int = 0
+    capabilities: Capabilities = Capabilities(own_addresses=True, unprivileged=True)
 
     def sightings(self, cluster):
         return self.view.sightings

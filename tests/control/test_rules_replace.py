@@ -35,7 +35,7 @@ def test_a_partition_that_nobody_else_has_in_sync_keeps_it_down():
     only = Partition("orders", 7, leader=-1, replicas=(2, 1, 3), isr=(2,), min_isr=2)
     seen = evolve(seen, view=evolve(seen.view, partitions=Known((only,))))
     assert not acts(seen, Rehouse)
-    assert any("nobody else has orders-7 in sync" in str(wait) for wait in seen.plan().waits)
+    assert any("no broker that serves has orders-7 in sync" in str(wait) for wait in seen.plan().waits)
 
 
 def test_what_is_not_known_of_the_partitions_keeps_it_down():
@@ -44,11 +44,16 @@ def test_what_is_not_known_of_the_partitions_keeps_it_down():
     assert not acts(seen, Rehouse)
 
 
-def test_never_two_storages_at_once():
+def test_two_that_lost_their_storage_do_not_wait_for_each_other_and_go_one_after_the_other():
     seen = bereft(bereft(three_brokers(), broker(1)), broker(2))
-    assert not acts(seen, Rehouse)
+    assert [act.target for act in acts(seen, Rehouse)] == [broker(1)]
+    assert any("one storage at a time" in str(wait) for wait in seen.plan().waits)
+
+
+def test_a_broker_that_is_only_down_must_serve_first():
     seen = bereft(three_brokers(), broker(2)).with_sighting(broker(3), Gone(None, "signal 9 (SIGKILL)"))
     assert not acts(seen, Rehouse)
+    assert any("broker 3 must serve first" in str(wait) for wait in seen.plan().waits)
 
 
 def test_a_controller_is_never_given_an_empty_volume():

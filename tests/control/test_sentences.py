@@ -7,20 +7,21 @@ from fakes.views import NOW, ago, broker, controller, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.act import Done, Failure
+from penstock.control.cluster.outcome import Ending
 from penstock.control.cluster.sentences import describe, explained, failed, passed
 from penstock.control.cluster.state import status
 from penstock.model.observation import Absent, Blocked, Gone, Known, Unknown
-from penstock.model.operation import OperationState
+from penstock.model.operation import OperationKind, OperationState
 from penstock.model.plan import How, Reasoned, Stop
 from penstock.model.spec import ClusterState
 
 PATIENCE = timedelta(seconds=60)
 
 
-def told(seen, failures=(), closed=None):
+def told(seen, failures=(), ending=None):
     plan = seen.plan()
     done = [Done(reasoned) for reasoned in plan.actions]
-    return passed(seen.view, status(seen.view, plan, NOW, PATIENCE), done, failures, closed)
+    return passed(seen.view, status(seen.view, plan, NOW, PATIENCE), done, failures, ending)
 
 
 def why(seen, last_line="no log line"):
@@ -72,8 +73,8 @@ def test_a_remark_stands_with_its_act():
 
 
 def test_the_end_of_an_operation_is_told():
-    operation = evolve(three_brokers().rebooting(1).view.operation, state=OperationState.REBOOT_COMPLETE)
-    assert told(three_brokers(), closed=operation) == snapshot("operation REBOOT_NODE is REBOOT_COMPLETE")
+    ending = Ending(OperationState.REBOOT_COMPLETE, OperationKind.REBOOT_NODE)
+    assert told(three_brokers(), ending=ending) == snapshot("operation REBOOT_NODE is REBOOT_COMPLETE")
 
 
 def test_a_healthy_cluster_explained():

@@ -3,7 +3,8 @@
 from attrs import evolve
 from fakes.views import ago, broker, controller, three_brokers
 
-from penstock.control.cluster.steps import COMPLETE, RUNNING, STEPS, finished, progress
+from penstock.control.cluster.outcome import complete, running
+from penstock.control.cluster.steps import STEPS, finished, progress
 from penstock.model.operation import OperationKind, Step
 
 
@@ -58,5 +59,5 @@ def test_finished_means_every_step():
 def test_every_kind_has_steps_and_words_for_its_states():
     for kind in OperationKind:
         assert STEPS[kind]
-        assert RUNNING[kind].open
-        assert not COMPLETE[kind].open
+        assert running(kind).open
+        assert not complete(kind).open

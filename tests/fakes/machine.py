@@ -12,10 +12,10 @@ from fakes.worlds import ProcessWorld
 
 
 @contextmanager
-def machine() -> Iterator[ProcessWorld]:
+def machine(kind: type[ProcessWorld] = ProcessWorld) -> Iterator[ProcessWorld]:
     root = Path(tempfile.mkdtemp(prefix="penstock-"))  # pytest's tmp_path is closed to other users
     root.chmod(0o711)
-    world = ProcessWorld(root)
+    world = kind(root)
     try:
         yield world
     finally:

@@ -15,7 +15,17 @@ from fakes.memory_machine import Clock, Crash, Event, Misbehaviour, Place, Proce
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
-from penstock.model.observation import Absent, Bereft, Known, Observed, Running, Sighting, Unknown
+from penstock.model.observation import (
+    Absent,
+    Bereft,
+    Known,
+    Observed,
+    Running,
+    Sighting,
+    Unknown,
+    VolumeKind,
+    VolumeUse,
+)
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
 
@@ -76,7 +86,7 @@ class MemoryCompute:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(own_addresses=self.own_addresses, unprivileged=True)
+        return Capabilities(own_addresses=self.own_addresses, unprivileged=True, real_volumes=True)
 
     def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
         return {node: self._sight(node) for node in sorted({*self.places, *self.volumes}) if node.cluster == cluster}
@@ -132,6 +142,22 @@ class MemoryCompute:
         self._write(place, node, (Applies.LIVE,), leaves)
         place.live = node.live
         self.events.append(Event("write", node.id))
+        self._done()
+
+    def grow(self, node: NodeSpec, fence: int) -> None:
+        self._spoken(node.id, fence)
+        if node.id not in self.places:
+            raise ComputeError(f"{node.id} was never started here, so it has no volume; start it")
+        volume = self.volumes.get(node.id)
+        if volume is None:
+            raise ComputeError(f"the volume of {node.id} is not there: put it back")
+        if (volume.cluster, volume.node, volume.incarnation) != (node.id.cluster, node.id.name, node.incarnation):
+            raise ComputeError(
+                f"the volume in the place of {node.id} is another's, so it was not made larger; start it"
+            )
+        if volume.gib < node.resources.volume_gib:
+            volume.gib = node.resources.volume_gib
+            self.events.append(Event("grow", node.id))
         self._done()
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
@@ -204,12 +230,16 @@ class MemoryCompute:
                 for file in node.files
                 if file.applies is Applies.FORMAT
             }
-            self.volumes[node.id] = Volume(node.id.cluster, node.id.name, node.incarnation, made)
+            self.volumes[node.id] = Volume(
+                node.id.cluster, node.id.name, node.incarnation, made, node.resources.volume_gib
+            )
         elif (there.cluster, there.node, there.incarnation) != (node.id.cluster, node.id.name, node.incarnation):
             moved = self._put_away(node.id, self.volumes.pop(node.id))
             raise ComputeError(
                 f"the volume in the place of {node.id} belongs to {there.node} of {there.cluster}; it lies in {moved}"
             )
+        else:
+            there.gib = max(there.gib, node.resources.volume_gib)
 
     def _put_away(self, node: NodeId, volume: Volume) -> str:
         path = f"/memory/quarantine/{len(self.kept):04}-{node.cluster}-{node.name}-foreign"
@@ -250,6 +280,12 @@ class MemoryCompute:
         if self._wake is not None:
             self._wake(node.cluster)
 
+    def _use(self, node: NodeId) -> VolumeUse | None:
+        volume = self.volumes.get(node)
+        if volume is None:
+            return None
+        return VolumeUse(VolumeKind.FILESYSTEM, volume.gib << 30, _bytes(volume.content), 1 << 40)
+
     def _sight(self, node: NodeId) -> Observed[Sighting]:
         odd, place = self.of(node), self.places.get(node)
         if odd.unknown:
@@ -270,6 +306,7 @@ class MemoryCompute:
                     run.stopping,
                     run.suspended,
                     dict(place.leaves),
+                    self._use(node),
                 )
             )
         if place is not None and place.ran_on is not None and node not in self.volumes:
@@ -279,6 +316,10 @@ class MemoryCompute:
         if place is None or not place.runs:
             return Known(Absent())
         return Known(gone(place.runs))
+
+
+def _bytes(content: Mapping[str, bytes]) -> int:
+    return sum(len(value) for value in content.values())
 
 
 def fingerprint(compute: MemoryCompute) -> str:

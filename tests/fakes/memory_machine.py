@@ -56,6 +56,7 @@ class Volume:
     node: str
     incarnation: str
     content: dict[str, bytes] = field(factory=dict)
+    gib: int = 1
 
 
 @define

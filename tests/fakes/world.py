@@ -13,7 +13,18 @@ from attrs import define, field
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.observation import Absent, Bereft, Gone, Known, Observed, Running, Sighting, Unknown
+from penstock.model.observation import (
+    Absent,
+    Bereft,
+    Gone,
+    Known,
+    Observed,
+    Running,
+    Sighting,
+    Unknown,
+    VolumeKind,
+    VolumeUse,
+)
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
 
@@ -74,6 +85,10 @@ class Machine:
     """Incarnation of the volume that each node has."""
     lost: dict[NodeId, str] = field(factory=dict)
     """And of the one that it had."""
+    sizes: dict[NodeId, int] = field(factory=dict)
+    """GiB of each node's volume."""
+    used: dict[NodeId, int] = field(factory=dict)
+    """Bytes that lie in it; none where nothing is said."""
     verbs: list[str] = field(factory=list)
     """Every verb that changed something, oldest first."""
     crash_after: int | None = None
@@ -160,6 +175,7 @@ class Machine:
             assert self.volumes.setdefault(node.id, node.incarnation) == node.incarnation
             assert self.lost.pop(node.id, "") != node.incarnation, "a fresh volume under the identity of the lost one"
             assert {leaf.path for leaf in leaves} == {leaf.path for leaf in node.leaves}
+            self.sizes[node.id] = max(self.sizes.get(node.id, 0), node.resources.volume_gib)
             self._pids += 1
             life = {leaf.path: (self.now, self.now + timedelta(days=leaf.days)) for leaf in node.leaves}
             process = Process(self._pids, self.now, node, fence, life)
@@ -181,6 +197,15 @@ class Machine:
         self.verbs.append(f"write {node.id}")
         self.called()
 
+    def grow(self, node: NodeSpec, fence: int) -> None:
+        self._heard(node.id, fence)
+        if self.volumes.get(node.id) != node.incarnation:
+            raise ComputeError(f"the volume of {node.id} is not there. Put it back.")
+        if self.sizes[node.id] < node.resources.volume_gib:
+            self.sizes[node.id] = node.resources.volume_gib
+            self.verbs.append(f"grow {node.id}")
+        self.called()
+
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         self._heard(node, fence)
         if process := self.process(node):
@@ -198,6 +223,7 @@ class Machine:
         self.before("remove", node)
         self.runs.pop(node, None)
         self.volumes.pop(node, None)
+        self.sizes.pop(node, None)
         self.verbs.append(f"remove {node}")
         self.called()
         return None
@@ -225,6 +251,11 @@ class Machine:
                 raise StaleFence(f"term {fence} may not touch {node}: term {process.fence} has spoken to it")
             process.fence = fence
 
+    def _use(self, node: NodeId) -> VolumeUse | None:
+        if node not in self.volumes:
+            return None
+        return VolumeUse(VolumeKind.FILESYSTEM, self.sizes[node] << 30, self.used.get(node, 0), 1 << 40)
+
     def _sighting(self, node: NodeId) -> Observed[Sighting]:
         if self.ill(node).unseen:
             return Unknown("its folder cannot be read")
@@ -246,6 +277,7 @@ class Machine:
                     stopping=last.stopping,
                     suspended=last.suspended,
                     leaves=dict(last.leaves),
+                    volume=self._use(node),
                 )
             )
         if node in self.lost:

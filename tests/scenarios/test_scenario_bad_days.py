@@ -51,7 +51,7 @@ def test_the_machine_restarts(orders: Cluster) -> None:
 
 
 def test_volumes_of_two_brokers_are_swapped(orders: Cluster) -> None:
-    """Neither is used and neither is deleted. One is put back by hand, as `explain` says; the other is made anew from the replicas."""
+    """Neither is used and neither is deleted. Both are made anew, one after the other, from the broker that has it all."""
     config, plane = orders.client("tls"), orders.plane
     make_topic(config, "swapped", 3)
     with loaded(config, "swapped", 3) as load:
@@ -67,20 +67,13 @@ def test_volumes_of_two_brokers_are_swapped(orders: Cluster) -> None:
     inodes = {one.stat().st_ino, two.stat().st_ino}
     plane.up()
     until(lambda: len(quarantined(orders)) == 2, "both volumes quarantined", more=orders.said)
-    until(lambda: "put it back" in str(orders.describe().get("StateInfo")), "what to do is told", more=orders.said)
     assert {path.stat().st_ino for path in quarantined(orders)} == inodes
     assert all(list((path / "data").glob("swapped-*/*.log")) for path in quarantined(orders)), "a volume lost its data"
-    assert not one.exists()
-    assert not two.exists()
-    (its_own,) = [
-        path for path in quarantined(orders) if json.loads((path / "volume.json").read_text())["node"] == "broker-1"
-    ]
-    its_own.rename(one)
     for node, pid in old.items():
         orders.restarted(node, pid)
         until(lambda node=node: orders.listens(node), f"{node} listens", more=orders.said)  # type: ignore[misc]
     orders.active()
-    assert len(quarantined(orders)) == 1
+    assert len(quarantined(orders)) == 2
     with loaded(config, "swapped", 3) as later:
         later.advance()
     check(config, "swapped", 3, [load, later])
@@ -101,16 +94,16 @@ def test_a_broker_whose_file_is_spoiled_rests_longer_each_time(orders: Cluster) 
         meta.write_text(good.replace("node.id=3", "node.id=7"))
         orders.kill("broker-3")
         try:
-            until(lambda: len(orders.ended("broker-3")) >= min(seen + 5, 20), "five runs ended", more=orders.said)
+            until(lambda: len(orders.ended("broker-3")) >= min(seen + 4, 20), "four runs ended", more=orders.said)
             assert orders.state == "HEALING"
             explained, info = orders.explain(), orders.describe()["StateInfo"]
         finally:
             meta.write_text(good)
         orders.active()
         load.advance()
-    runs = orders.ended("broker-3")[-5:]
+    runs = orders.ended("broker-3")[-4:]
     rests = [b["ended"] - b["seconds"] - a["ended"] for a, b in pairwise(runs)]
-    assert rests[-1] > 3.5, rests
+    assert rests[-1] > 1.5, rests
     assert rests[-1] > rests[0] + 1, rests
     assert "times in a row" in explained
     for told in (explained, info["Message"]):

@@ -56,7 +56,7 @@ def test_a_status_comes_back_as_it_was(status: ClusterStatus) -> None:
 def test_a_spec_from_before_a_field_and_one_from_after_it_are_read(a_cluster: Callable[..., ClusterSpec]) -> None:
     spec = a_cluster()
     document = encode(spec)
-    for added_since in ("tags", "leaves_after", "removed", "paused"):
+    for added_since in ("tags", "leaves_after", "removed", "paused", "configuration"):
         del document[added_since]
     document["from_a_newer_penstock"] = {"x": 1}
     assert decode(document, ClusterSpec, "spec") == evolve(spec, tags={})

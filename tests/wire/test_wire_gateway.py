@@ -244,3 +244,33 @@ def test_other_routes_need_no_signature_and_slow_operations_hold_up_nobody(bench
         server.should_exit = True
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_one_cluster_cannot_take_all_slow_threads(bench: Any) -> None:
+    """A frozen cluster and many who ask it: another cluster's topics are listed all the same, and so are its own later."""
+    release, entered = threading.Event(), threading.Semaphore(0)
+    other = ARN.replace("cluster/", "cluster/another-")
+
+    def listed(call: Any) -> Any:
+        if call.params["ClusterArn"] == ARN:
+            entered.release()
+            release.wait(20)
+        return {"Topics": []}
+
+    bench.options = {"slow": {"ListTopics"}, "slow_threads": 3, "slow_each": 2}
+    bench.handlers["kafka", "ListTopics"] = listed
+    app = bench.gateway()
+    client = bench.client("kafka", app)
+    answered: list[Any] = []
+    stuck = [threading.Thread(target=lambda: answered.append(client.list_topics(ClusterArn=ARN))) for _ in range(4)]
+    try:
+        for each in stuck:
+            each.start()
+        assert all(entered.acquire(timeout=10) for _ in range(2))
+        assert client.list_topics(ClusterArn=other)["Topics"] == []
+        assert not entered.acquire(timeout=0.2), "a third thread went to the frozen cluster"
+    finally:
+        release.set()
+        for each in stuck:
+            each.join(10)
+    assert len(answered) == 4

@@ -18,6 +18,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("open files", machine.open_files),
     ("disk", places.disk),
     ("volumes", places.volumes),
+    ("new volumes", places.new_volumes),
     ("encryption", places.encryption),
     ("user", places.user),
     ("addresses", network.addresses),

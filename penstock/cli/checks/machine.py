@@ -76,7 +76,7 @@ def needs(settings: Settings) -> tuple[int, int]:
 
 
 def memory(visit: Visit) -> Iterator[Finding]:
-    seen, swap = psutil.virtual_memory(), psutil.swap_memory()  # type: ignore[no-untyped-call]
+    seen, swap = psutil.virtual_memory(), psutil.swap_memory()
     free, whose = (seen.available + swap.free) // MIB, "the machine"
     limited = cgroup.current().memory()
     if limited is not None and limited[1] // MIB < free:

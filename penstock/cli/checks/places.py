@@ -8,11 +8,14 @@ from pathlib import Path
 
 import psutil
 
-from penstock.app import node_user
+from penstock.app import node_user, premises
 from penstock.cli.checks.finding import Finding, State, Visit
+from penstock.cli.volumes import size
 from penstock.kafka.distributions import installed, locate
 from penstock.kafka.java import JavaError, find_java, reachable
 from penstock.kafka.versions import newest
+from penstock.model.observation import VolumeKind
+from penstock.settings import VolumeChoice
 
 MIB = 1 << 20
 CLUSTER_MIB = 512
@@ -55,7 +58,7 @@ def _room(name: str, path: Path, least: int, comfort: int, setting: str, visit: 
             f"Give it to this user, or choose another with {setting}.",
         )
         return
-    facts = psutil.disk_usage(str(ground))  # type: ignore[no-untyped-call]
+    facts = psutil.disk_usage(str(ground))
     yield room(name, path, facts.free // MIB, least, comfort, setting, has_clusters=visit.clusters > 0)
 
 
@@ -76,6 +79,9 @@ def room(
 def volumes(visit: Visit) -> Iterator[Finding]:
     ground = standing(visit.settings.home)
     yield laid_on(file_system(ground, _mounts()), visit.settings.home / "volumes")
+    free = psutil.disk_usage(str(ground)).free
+    for laid in premises(visit.settings).volumes:
+        yield promised(laid.kind, laid.count, laid.promised, laid.taken, free)
 
 
 def file_system(path: Path, mounts: list[tuple[str, str]]) -> str:
@@ -88,7 +94,7 @@ def file_system(path: Path, mounts: list[tuple[str, str]]) -> str:
 
 def laid_on(kind: str, folder: Path) -> Finding:
     """What volumes on a file system of that type are worth."""
-    sentence = f"Volumes are folders in {folder} on {kind}: their sizes are watched and reported, and not enforced."
+    sentence = f"Volumes lie in {folder} on {kind}."
     if kind in FLEETING:
         why, fix = " They are lost when the machine stops.", "Choose a home on a disk with PENSTOCK_HOME."
     elif kind in REMOTE:
@@ -102,6 +108,48 @@ def laid_on(kind: str, folder: Path) -> Finding:
     else:
         return Finding("volumes", State.OK, sentence)
     return Finding("volumes", State.WARNING, sentence + why, fix)
+
+
+def new_volumes(visit: Visit) -> Iterator[Finding]:
+    seen = premises(visit.settings)
+    yield to_come(seen.real_volumes, seen.volume_note, seen.no_filesystems, wanted=visit.settings.volumes)
+
+
+def to_come(real: bool, note: str | None, obstacle: str | None, *, wanted: VolumeChoice) -> Finding:
+    """What a new volume would be. `obstacle`: why filesystems cannot be had at all."""
+    if wanted is VolumeChoice.FILESYSTEM and obstacle is not None:
+        fix = "Mend that, or choose PENSTOCK_VOLUMES=auto."
+        return Finding(
+            "new volumes", State.WRONG, f"New volumes should be filesystems of their size, and {obstacle}.", fix
+        )
+    if real:
+        more = f" Yet {note}." if note else " It grows while its node runs."
+        return Finding("new volumes", State.OK, f"A new volume is a filesystem of its size.{more}")
+    sentence = "A new volume is a folder: its size is watched and reported, and not enforced."
+    if wanted is VolumeChoice.DIRECTORY:
+        possible = (
+            "PENSTOCK_VOLUMES=filesystem enforces it."
+            if obstacle is None
+            else f"Filesystems of a size are not to be had: {obstacle}."
+        )
+        return Finding("new volumes", State.OK, f"{sentence} {possible}")
+    return Finding("new volumes", State.OK, f"{sentence} The reason: {note}.")
+
+
+def promised(kind: VolumeKind, count: int, most: int, taken: int, free: int) -> Finding:
+    """What the volumes of one kind may grow to (bytes) against what the disk has left."""
+    what = {VolumeKind.DIRECTORY: "folder", VolumeKind.FILESYSTEM: "filesystem"}[kind]
+    said = f"{count} volume{'' if count == 1 else 's'} ({what}) of {size(most)} in all; {size(taken)} of it is taken on the disk"
+    left = most - taken
+    if left <= free:
+        return Finding("volumes", State.OK, f"{said}, and the rest fits.")
+    said = f"{said}, and the disk has {size(free)} left"
+    if kind is VolumeKind.DIRECTORY:
+        return Finding("volumes", State.OK, f"{said}: that is the limit that counts.")
+    # An image that cannot become longer fails with I/O errors inside, not with "no space left".
+    sentence = f"{said}: filesystems go read-only where that is used up."
+    fix = "Add space, delete topics, or choose smaller volumes for the next clusters."
+    return Finding("volumes", State.WARNING, sentence, fix)
 
 
 def _mounts() -> list[tuple[str, str]]:

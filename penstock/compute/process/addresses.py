@@ -231,7 +231,7 @@ def holder(port: int, address: str | None = None) -> str:
     """`pid 4242 (java)`: who listens on a port (of an address or of the wildcard), as far as this user may see."""
     wildcards = ("0.0.0.0", "::", "*")  # noqa: S104 - looked for, not bound
     try:
-        for connection in psutil.net_connections(kind="tcp"):  # type: ignore[no-untyped-call]
+        for connection in psutil.net_connections(kind="tcp"):
             here = connection.laddr and connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
             if here and connection.pid and (connection.laddr.ip in wildcards or connection.laddr.ip == address):
                 return program(connection.pid)

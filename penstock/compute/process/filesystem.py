@@ -16,12 +16,15 @@ from penstock.compute.base import ComputeError
 from penstock.compute.process.files import make_directory, told
 from penstock.compute.process.home import PASSABLE
 
-TOOLS = ("mkfs.ext4", "mount", "umount", "resize2fs")
+TOOLS = ("mkfs.ext4", "e2fsck", "resize2fs", "mount", "umount")
 SYSTEM_PATHS = "/usr/sbin:/sbin:/usr/bin:/bin"
 """Where these programs lie; users' own PATH often leaves out the first two."""
 LOOP_CONTROL = Path("/dev/loop-control")
-CAP_SYS_ADMIN = 21
+CAP_SYS_ADMIN, CAP_SYS_RESOURCE = 21, 24
+"""Numbers of the capabilities to mount, and to grow ext4 that is in use (linux/capability.h)."""
 LOOP_MAJOR = 7
+SUPERBLOCK = 1024
+"""Where it begins in an ext4 filesystem; within it, at 0x4 and 0x150 the number of blocks, at 0x18 their size (ext4 disk layout)."""
 LOOP_SET_CAPACITY = 0x4C07
 """ioctl: look again how large the image is (linux/loop.h)."""
 FORMAT = ("-q", "-F", "-m", "0", "-i", "32768", "-E", "lazy_itable_init=1,lazy_journal_init=1,nodiscard")
@@ -37,13 +40,20 @@ RELEASE_SECONDS = 2.0
 
 def why_not() -> str | None:
     """Why this machine cannot have such volumes: a clause; None where it can. Only looks."""
-    if not _may_mount():
+    if not _has(CAP_SYS_ADMIN):
         return "only root may mount filesystems (CAP_SYS_ADMIN)"
     if not LOOP_CONTROL.exists():
         return f"the system has no loop devices ({LOOP_CONTROL}; `modprobe loop`, or --privileged for a container)"
     absent = [tool for tool in TOOLS if _find(tool) is None]
     if absent:
         return f"{', '.join(absent)} cannot be found (packages e2fsprogs and mount)"
+    return None
+
+
+def why_not_in_use() -> str | None:
+    """Why this machine cannot make one larger while it is in use: a clause; None where it can. At rest every machine can."""
+    if not _has(CAP_SYS_RESOURCE):
+        return "the system lets nobody here make ext4 larger while it is in use (CAP_SYS_RESOURCE is missing)"
     return None
 
 
@@ -84,14 +94,24 @@ def unmount(point: Path) -> None:
             time.sleep(0.05)
 
 
+def fit_at_rest(image: Path, point: Path, size: int) -> None:
+    """As `fit`, for one that nobody uses: it is unmounted, grown, and stays so. Mounted once more it is as large as the image."""
+    with told(f"looking at the size of {image}"):
+        if _size(image) >= size:
+            return
+    unmount(point)
+    with told(f"making {image} larger"):
+        _lengthen(image, size)
+    _run("e2fsck", "-f", "-p", str(image), fine=(0, 1))  # resize2fs insists on a check first; 1: it mended something
+    _run("resize2fs", str(image))
+
+
 def fit(image: Path, point: Path, size: int) -> None:
     """The mounted filesystem has at least `size` bytes: grown while it is in use, never made smaller."""
     if room(point)[0] >= size:
         return
     with told(f"making {image} larger"):
-        if image.stat().st_size < size:
-            os.truncate(image, size)
-            _sync(image)
+        _lengthen(image, size)
         device = _device(point)
         handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
         try:
@@ -112,6 +132,21 @@ def room(point: Path) -> tuple[int, int]:
     return facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
 
 
+def _lengthen(image: Path, size: int) -> None:
+    if image.stat().st_size < size:
+        os.truncate(image, size)
+        _sync(image)
+
+
+def _size(image: Path) -> int:
+    """Bytes of the filesystem in an image that is at rest, from its superblock: the image may be longer already."""
+    with image.open("rb") as file:
+        file.seek(SUPERBLOCK)
+        block = file.read(1024)
+    low, shift, high = (int.from_bytes(block[at : at + 4], "little") for at in (0x4, 0x18, 0x150))
+    return (low | high << 32) << 10 + shift
+
+
 def _device(point: Path) -> str:
     number = point.stat().st_dev
     if os.major(number) != LOOP_MAJOR:
@@ -119,11 +154,11 @@ def _device(point: Path) -> str:
     return f"/dev/loop{os.minor(number)}"
 
 
-def _may_mount() -> bool:
-    """Root in a container often may not."""
+def _has(capability: int) -> bool:
+    """May this process do it? Root in a container often may not."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
-            return os.geteuid() == 0 and bool(int(line.split()[1], 16) >> CAP_SYS_ADMIN & 1)
+            return os.geteuid() == 0 and bool(int(line.split()[1], 16) >> capability & 1)
     return False
 
 
@@ -131,7 +166,7 @@ def _find(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATHS}")
 
 
-def _run(tool: str, *arguments: str) -> None:
+def _run(tool: str, *arguments: str, fine: tuple[int, ...] = (0,)) -> None:
     """Run to its end, whatever happens to us: half an order must not stand. Raises ComputeError with the tool's own words."""
     doing = f"`{tool} {arguments[-1]}`"
     program = _find(tool)
@@ -153,7 +188,7 @@ def _run(tool: str, *arguments: str) -> None:
         raise ComputeError(
             f"{doing} did not end within {PATIENCE_SECONDS:.0f} s; the disk may hang: look at the system log"
         ) from None
-    if done.returncode != 0:
+    if done.returncode not in fine:
         said = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
         raise ComputeError(f"{doing} failed: {said}; {_remedy(tool)}")
 

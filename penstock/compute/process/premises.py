@@ -13,6 +13,8 @@ from penstock.compute.process.filesystem import why_not
 from penstock.compute.process.gauge import Laid, census
 from penstock.compute.process.home import Home
 from penstock.compute.process.run import taken
+from penstock.compute.process.volumes import chosen
+from penstock.model.observation import VolumeKind
 
 
 @frozen
@@ -32,13 +34,19 @@ class Premises:
     """Asked port -> who listens on it on every address, which keeps all nodes from it."""
     shared_ports: range
     """The ports that nodes get where they share one address."""
+    real_volumes: bool
+    """Would a new volume be a filesystem of its size?"""
+    volume_note: str | None
+    """What there is to know about that: a clause."""
     no_filesystems: str | None
-    """Why volumes cannot be filesystems of a size here, a clause; None where they can."""
+    """Why volumes cannot be filesystems here at all, a clause; None where they can."""
     volumes: tuple[Laid, ...]
     """The volumes of the home, by kind."""
 
 
-def look(home: Path, registry: Path, ports: Iterable[int]) -> Premises:
+def look(
+    home: Path, registry: Path, ports: Iterable[int], volumes: VolumeKind | None = VolumeKind.DIRECTORY
+) -> Premises:
     """The premises of a home that need not exist."""
     addresses = Addresses(home, registry)
     noted = _object(home / "network.json")
@@ -47,6 +55,7 @@ def look(home: Path, registry: Path, ports: Iterable[int]) -> Premises:
     # Nobody is ever given this address, so whoever holds a port of it holds it on the wildcard address.
     probe = f"{network or NETWORKS[0]}.255.254"
     own = addresses.own()
+    kind, note = chosen(volumes)
     return Premises(
         own_addresses=own,
         noted=network,
@@ -55,6 +64,8 @@ def look(home: Path, registry: Path, ports: Iterable[int]) -> Premises:
         networks=len(NETWORKS),
         strangers={port: holder(port) for port in ports if own and taken(probe, port)},
         shared_ports=SHARED_PORTS,
+        real_volumes=kind is VolumeKind.FILESYSTEM,
+        volume_note=note,
         no_filesystems=why_not(),
         volumes=tuple(census(Home(home))),
     )

@@ -22,7 +22,7 @@ from penstock.compute.process.home import PASSABLE, Home, Place
 from penstock.compute.process.launch import Launcher, Refusal
 from penstock.compute.process.run import Run, Witness
 from penstock.compute.process.user import choose
-from penstock.compute.process.volumes import Volumes
+from penstock.compute.process.volumes import Volumes, chosen
 from penstock.compute.process.watcher import Watcher
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
@@ -74,15 +74,13 @@ class ProcessCompute:
         own, notes = self._addresses.own(), list(self._addresses.notes)
         if self._user is None and os.geteuid() == 0:
             notes.append("nodes run as root; PENSTOCK_RUN_AS names another user")
-        obstacle = None if self._volumes.kind is VolumeKind.DIRECTORY else filesystem.why_not()
-        if self._volumes.kind is VolumeKind.DIRECTORY:
-            notes.append("new volumes are directories that are watched; PENSTOCK_VOLUMES=auto makes filesystems")
-        elif obstacle is not None:
-            notes.append(f"new volumes cannot be filesystems of their size: {obstacle}")
+        kind, note = chosen(self._volumes.kind)
+        notes += [note] if note else []
         return Capabilities(
             own_addresses=own and not self._addresses.notes,
             unprivileged=self._user is not None,
-            real_volumes=self._volumes.kind is not VolumeKind.DIRECTORY and obstacle is None,
+            real_volumes=kind is VolumeKind.FILESYSTEM,
+            grows_in_use=kind is VolumeKind.DIRECTORY or filesystem.why_not_in_use() is None,
             notes=tuple(notes),
         )
 
@@ -153,7 +151,7 @@ class ProcessCompute:
             if said is None:
                 raise ComputeError(f"{node.id} was never started here, so it has no volume; start it")
             nodefile.raise_fence(place, said, fence)
-            self._volumes.grow(place, node)
+            self._volumes.grow(place, node, in_use=self._witness.alive(self._run(place)))
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         with self._turn(node) as place:

@@ -78,6 +78,22 @@ def there(place: Place) -> bool:
     return os.path.lexists(place.volume) and (not os.path.lexists(place.disk) or os.path.lexists(place.image))
 
 
+def chosen(kind: VolumeKind | None) -> tuple[VolumeKind, str | None]:
+    """What new volumes are on this machine (None: a filesystem where it can, growth in use included), and a note on it."""
+    if kind is VolumeKind.DIRECTORY:
+        return (
+            kind,
+            "new volumes are directories that are watched; PENSTOCK_VOLUMES=auto makes filesystems where it can",
+        )
+    if obstacle := filesystem.why_not():
+        return VolumeKind.DIRECTORY, f"new volumes cannot be filesystems of their size: {obstacle}"
+    if obstacle := filesystem.why_not_in_use():
+        if kind is None:
+            return VolumeKind.DIRECTORY, f"new volumes are directories that are watched: {obstacle}"
+        return kind, f"volumes grow at the next start of their node: {obstacle}"
+    return VolumeKind.FILESYSTEM, None
+
+
 @frozen
 class Volumes:
     """The volumes of a home. `kind` is what new ones are; None: a filesystem where this machine can, else a directory.
@@ -112,8 +128,8 @@ class Volumes:
             self._make(place, node, label)
         self._open(place, node, label)
 
-    def grow(self, place: Place, node: NodeSpec) -> None:
-        """As large as the node should have it, or larger. A filesystem that is not mounted grows at the next start.
+    def grow(self, place: Place, node: NodeSpec, in_use: bool) -> None:
+        """As large as the node should have it, or larger. A filesystem that is not in use grows at the next start.
 
         Raises Missing, and ComputeError where another volume lies in the place: it stays there, untouched."""
         if not there(place):
@@ -124,21 +140,25 @@ class Volumes:
                 f"the volume in {place.volume} is not incarnation {node.incarnation} of {node.id}, so it was not made larger; "
                 "the next start of the node puts it aside"
             )
-        if found.kind is VolumeKind.FILESYSTEM and filesystem.mounted(place.disk):
-            filesystem.fit(place.image, place.disk, node.resources.volume_gib * GIB)
+        size = node.resources.volume_gib * GIB
+        with told(f"looking at the size of the volume of {node.id}"):
+            smaller = in_use and found.kind is VolumeKind.FILESYSTEM and filesystem.room(place.disk)[0] < size
+        if smaller:
+            if obstacle := filesystem.why_not_in_use():
+                raise ComputeError(
+                    f"the volume of {node.id} was not made larger: {obstacle}; restart the node, the start makes it larger"
+                )
+            filesystem.fit(place.image, place.disk, size)
         self._note_size(place, node, found)
 
     def _wanted(self, node: NodeSpec) -> VolumeKind:
         """What a new volume will be."""
-        obstacle = filesystem.why_not() if self.kind is not VolumeKind.DIRECTORY else None
-        if self.kind is VolumeKind.FILESYSTEM and obstacle is not None:
+        if self.kind is VolumeKind.FILESYSTEM and (obstacle := filesystem.why_not()):
             raise ComputeError(
                 f"the volume of {node.id} should be a filesystem, and {obstacle}; "
                 "mend that, or let it be a directory with PENSTOCK_VOLUMES=auto"
             )
-        if self.kind is not None:
-            return self.kind
-        return VolumeKind.FILESYSTEM if obstacle is None else VolumeKind.DIRECTORY
+        return chosen(self.kind)[0]
 
     def _make(self, place: Place, node: NodeSpec, label: Label) -> None:
         self._sweep(place)
@@ -183,11 +203,11 @@ class Volumes:
         if label.kind is VolumeKind.FILESYSTEM:
             if not there(place):
                 raise Missing(missing(place, node.incarnation))
+            filesystem.fit_at_rest(place.image, place.disk, node.resources.volume_gib * GIB)
             filesystem.mount(place.image, place.disk)
             inner = self.label(place.disk)
             if inner is None or inner != label:
                 raise self._foreign(place, node, inner)
-            filesystem.fit(place.image, place.disk, node.resources.volume_gib * GIB)
         self._note_size(place, node, label)
 
     def _note_size(self, place: Place, node: NodeSpec, label: Label) -> None:
@@ -231,6 +251,7 @@ class Volumes:
             moved = self.put_away(place, "unlabelled" if found is None else "foreign")
             delete_if_empty(place.volume.parent)
             return moved
+        filesystem.unmount(place.disk)
         with told(f"deleting the volume of {place.id}"):
             # Out of its place first: a deletion that is cut off must not leave a half-empty volume with a good label.
             place.volume.rename(place.volume.with_name(f".{place.volume.name}.gone-{token_hex(4)}"))

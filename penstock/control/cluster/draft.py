@@ -7,7 +7,7 @@ from datetime import datetime
 from penstock.control.cluster.safety import may_go_down
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
-from penstock.model.plan import Action, Plan, Reasoned, Stop, Waiting
+from penstock.model.plan import Action, Plan, Reasoned, Rehouse, Stop, Waiting
 
 PARTITIONS = 3
 """The depth of a look that includes partitions."""
@@ -74,6 +74,11 @@ class Draft:
     def look(self, depth: int) -> None:
         """Ask for a deeper look; the pass looks again and plans anew before it acts."""
         self.depth = max(self.depth, depth)
+
+    @property
+    def rehoused(self) -> bool:
+        """Does this plan give some node a new storage identity?"""
+        return any(isinstance(reasoned.action, Rehouse) for reasoned in self._actions)
 
     def targeted(self, node: NodeId) -> bool:
         """Has some rule already decided about this node in this pass?"""

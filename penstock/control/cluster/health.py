@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from penstock.control.cluster.safety import alive_voters
 from penstock.model.ids import NodeId, Role
+from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Known, Running
 
+GIB = 2**30
 IDLE = timedelta(seconds=3)
 """A process that neither answers nor uses CPU time for so long does no work: a JVM always uses some."""
 STOP_PATIENCE = timedelta(seconds=120)
@@ -70,6 +72,12 @@ def up(node: NodeId, view: ClusterView) -> Running | None:
     """The node's process where it runs in the revision that is wanted."""
     running = view.running(node)
     return running if running is not None and running.revision == view.node(node).revision else None
+
+
+def large_enough(node: NodeSpec, view: ClusterView) -> bool:
+    """Its volume has the size that is wanted; a larger one is as good."""
+    running = view.running(node.id)
+    return running is not None and running.volume is not None and running.volume.size >= node.resources.volume_gib * GIB
 
 
 def below_full(view: ClusterView) -> tuple[str, ...] | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
+from penstock.kafka.configuration import of_role, static
 from penstock.kafka.format import format_node, layout_of
 from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER
 from penstock.kafka.properties import (
@@ -55,6 +56,8 @@ class Frame:
     controller_heap_mib: int
     client_leaf_days: int
     cores: int
+    user: Mapping[str, str] = field(factory=dict)
+    """The effective properties of the configuration that the spec names (`kafka/configuration.py`)."""
 
 
 def lay_out(spec: ClusterSpec, frame: Frame) -> tuple[NodeSpec, ...]:
@@ -82,13 +85,15 @@ def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame)
         ports=endpoint.ports,
         incarnation=place.directory,
         resources=Resources(memory_mib=heap * 2, volume_gib=spec.volume_gib),
-        revision=_revision(spec, place, endpoint),
+        revision=_revision(spec, place, endpoint, frame.user),
         environment={"LC_ALL": "C.UTF-8"},
         ready_line=READY_LINE,
     )
 
 
-def _revision(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint) -> str:
+def _revision(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, user: Mapping[str, str]) -> str:
+    # What Kafka takes at run time is no reason for a restart; where nothing is left, the digest is that of no configuration.
+    configured = static(of_role(user, place.id.role))
     return digest(
         {
             "kafka": spec.kafka_version,
@@ -96,6 +101,7 @@ def _revision(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint) -> str:
             "instance": spec.instance_type if place.id.role is Role.BROKER else "",
             "endpoint": [endpoint.address, sorted(endpoint.ports.items())],
             "restarts": place.restarts,
+            **({"configuration": configured} if configured else {}),
         }
     )
 
@@ -107,6 +113,7 @@ def _properties(spec: ClusterSpec, place: NodePlace, frame: Frame) -> bytes:
         authorizer=frame.authorizer,
         cores=frame.cores,
         unclean_leader_election=frame.unclean_leaders,
+        user=of_role(frame.user, place.id.role),
     )
 
 

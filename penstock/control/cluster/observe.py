@@ -67,6 +67,7 @@ class Observer:
         self._connect = admin
         self._probe = probe
         self._lock = Lock()
+        self._grows_in_use = compute.capabilities.grows_in_use  # a fact of the machine: asked once
         self._memory = Memory()
         self._admin: Admin | None = None
         self._known: tuple[NodeId, ...] = ()
@@ -90,6 +91,7 @@ class Observer:
             sightings=sightings if spec.removed else {node.id: _seen(sightings, node.id) for node in layout},
             strays=tuple(sorted(set(sightings) - wanted)) if not spec.removed and layout else (),
             operation=operation,
+            grows_in_use=self._grows_in_use,
         )
         return self.deepen(view, depth, now) if depth > 1 and layout else view
 

@@ -16,18 +16,19 @@ from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.layout import Frame, lay_out
 from penstock.control.cluster.observe import LOST_SIGHT, Observer, Probe
+from penstock.control.cluster.outcome import Ending, complete, ended, hopeless, running
+from penstock.control.cluster.places import dated, endowed
 from penstock.control.cluster.rules import plan as run_rules
 from penstock.control.cluster.state import status as computed_status
-from penstock.control.cluster.steps import COMPLETE, RUNNING, finished, progress
+from penstock.control.cluster.steps import finished, progress
 from penstock.control.reconciler import Verdict
-from penstock.kafka.listeners import standard_ports
 from penstock.kafka.runtimes import NotPrepared
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Leaf, NodeSpec
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
 from penstock.model.plan import Plan, Renew, Start, Waiting
-from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus, Endpoint
+from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.store import Store
 
 log = structlog.get_logger(__name__)
@@ -95,7 +96,7 @@ class ClusterReconciler:
         now = around.clock()
         status = self._resumed(record.status, cluster, now)
         try:
-            spec = self.endow(record.spec)
+            spec = endowed(record.spec, around.store, around.compute)
         except ComputeError as error:
             view = self._room(cluster).observer.look(record.spec, status, (), operation, 1, now)
             return self._commit(view, _unplaced(str(error)), [], [], now)
@@ -178,35 +179,6 @@ class ClusterReconciler:
             return evolve(status, progress_at=None)
         return status
 
-    def endow(self, spec: ClusterSpec) -> ClusterSpec:
-        """The spec with an endpoint for every node: proposed once, written down before the node's first start."""
-        missing = [place for place in spec.nodes if place.endpoint is None]
-        if not missing or spec.removed:
-            return spec
-        around = self._around
-        zones = [subnet.zone for subnet in spec.subnets]
-        wanted = [
-            (place.id, zones.index(place.subnet.zone), standard_ports(place.id.role, spec.client_broker))
-            for place in missing
-        ]
-        with around.store.write() as rows:
-            if (record := rows.clusters.get(spec.id)) is not None:
-                spec = record.spec  # what a call wrote since must not be lost
-            if spec.removed:
-                return spec
-            taken: list[Endpoint] = [
-                place.endpoint
-                for other in rows.clusters.live_ids()
-                if (record := rows.clusters.get(other)) is not None
-                for place in record.spec.nodes
-                if place.endpoint is not None
-            ]
-            endpoints = around.compute.propose(wanted, taken)
-            for place in missing:
-                spec = spec.with_place(evolve(place, endpoint=endpoints[place.id]))
-            rows.clusters.put_spec(spec, bump=False)
-        return spec
-
     def _act(self, view: ClusterView, plan: Plan) -> tuple[list[Done], list[Failure]]:
         around = self._around
         observer = self._room(view.spec.id).observer
@@ -234,10 +206,10 @@ class ClusterReconciler:
         if failures:
             plan = evolve(plan, waits=(*plan.waits, *(sentences.failed(failure) for failure in failures)))
         status = computed_status(view, plan, now, around.patience)
-        operation, closed = self._operation(view, status)
-        if closed:
+        operation, ending = self._operation(view, status)
+        if ending is not None:
             status = computed_status(evolve(view, operation=None), plan, now, around.patience)
-        sentence = sentences.passed(view, status, done, failures, closed=operation if closed else None)
+        sentence = sentences.passed(view, status, done, failures, ending)
         undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
         changed = undated or (status, operation) != (view.status, view.operation)
         if changed or sentence:
@@ -246,30 +218,36 @@ class ClusterReconciler:
                 if current is None or current.spec.removed != view.spec.removed:
                     return Verdict(0.0)
                 if undated:
-                    rows.clusters.put_spec(_dated(current.spec, view, now), bump=False)
+                    rows.clusters.put_spec(dated(current.spec, view, now), bump=False)
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
                 if operation is not None and operation != view.operation:
-                    rows.operations.put(evolve(operation, state=RUNNING[operation.kind]))
-                    if closed:
-                        rows.operations.close(operation.id, operation.state, now)
-                        rows.clusters.bump_version(view.spec.id)
+                    rows.operations.put(operation)
+                if operation is not None and ending is not None:
+                    rows.operations.close(operation.id, ending.state, now, ending.code, ending.why)
+                    after = rows.clusters.get(view.spec.id)
+                    rows.clusters.put_spec(ended(after.spec if after else current.spec, operation, ending))
                 if sentence:
                     rows.events.append(view.spec.id, now, sentence)
         if sentence:
             log.info(sentence, cluster=view.spec.name)
         return Verdict(self._next(view, plan, status, done, now), sentence)
 
-    def _operation(self, view: ClusterView, status: ClusterStatus) -> tuple[OpenOperation | None, bool]:
-        """The open operation as it stands after this look, and whether it is complete."""
+    def _operation(self, view: ClusterView, status: ClusterStatus) -> tuple[OpenOperation | None, Ending | None]:
+        """The open operation as it stands after this look, and how it ends, if it does."""
         operation = view.operation
         if operation is None or not status.completed or not view.layout:
-            return operation, False  # of a cluster that is to go, or cannot be laid out now, nothing can be read
+            return operation, None  # of a cluster that is to go, or cannot be laid out now, nothing can be read
         steps = progress(view, operation)
+        operation = evolve(operation, steps=steps, state=running(operation.kind))
         if finished(steps) and status.message is None:
-            return evolve(operation, steps=steps, state=COMPLETE[operation.kind]), True
-        state = RUNNING[operation.kind] if operation.state is OperationState.PENDING else operation.state
-        return evolve(operation, steps=steps, state=state), False
+            return operation, Ending(complete(operation.kind), operation.kind)
+        if (why := hopeless(view, operation, self._last_words)) is not None:
+            return operation, Ending(OperationState.UPDATE_FAILED, operation.kind, "BROKER_CANNOT_START", why)
+        return operation, None
+
+    def _last_words(self, node: NodeId) -> str:
+        return next(iter(reversed(self._around.compute.tail(node, 1))), "")
 
     def _next(self, view: ClusterView, plan: Plan, status: ClusterStatus, done: Sequence[Done], now: datetime) -> float:
         if status.state is ClusterState.FAILED:
@@ -297,12 +275,3 @@ def _unprepared(spec: ClusterSpec, error: NotPrepared) -> Plan:
     """Nodes cannot be laid out: the version is not complete on this machine."""
     wait = Waiting(spec.kafka_version, str(error), heals=error.hopeless)
     return Plan(waits=(wait,), stuck=str(error) if error.hopeless else None)
-
-
-def _dated(spec: ClusterSpec, view: ClusterView, now: datetime) -> ClusterSpec:
-    """The spec with the moment at which each node first served."""
-    served = {node.id for node in view.layout}
-    for place in spec.nodes:
-        if place.added is None and place.id in served:
-            spec = spec.with_place(evolve(place, added=now))
-    return spec

@@ -9,6 +9,7 @@ from attrs import evolve
 
 from penstock.control.cluster.act import Done, Failure
 from penstock.control.cluster.health import below_full, missing, serves
+from penstock.control.cluster.outcome import Ending
 from penstock.model.ids import NodeId
 from penstock.model.observation import (
     Absent,
@@ -22,7 +23,6 @@ from penstock.model.observation import (
     Sighting,
     Unknown,
 )
-from penstock.model.operation import OpenOperation
 from penstock.model.plan import Plan, Waiting
 from penstock.model.spec import ClusterStatus
 
@@ -66,7 +66,7 @@ def passed(
     status: ClusterStatus,
     done: Sequence[Done],
     failures: Sequence[Failure],
-    closed: OpenOperation | None = None,
+    ending: Ending | None = None,
 ) -> str:
     """The pass in one sentence; empty where nothing happened that a person wants to know."""
     parts: list[str] = []
@@ -76,8 +76,8 @@ def passed(
         parts.append(f"{because}: {told}")
     before = set(view.status.waiting)
     parts += [failure.why for failure in failures if str(failed(failure)) not in before]
-    if closed is not None:
-        parts.append(f"operation {closed.kind} is {closed.state}")
+    if ending is not None:
+        parts.append(str(ending))
     if status.state is not view.status.state:
         cause = f" ({status.message})" if status.message and status.message not in " ".join(parts) else ""
         parts.append(f"{view.status.state} -> {status.state}{cause}")

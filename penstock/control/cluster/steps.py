@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from penstock.control.cluster.health import below_full, missing, serves, up
+from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView
-from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step
+from penstock.model.operation import OpenOperation, OperationKind, Step
 
 Predicate = Callable[[ClusterView, OpenOperation], bool]
 
@@ -24,12 +24,28 @@ def _rejoined(view: ClusterView, operation: OpenOperation) -> bool:
     return serves(_target(view, operation), view) and not missing(view) and below_full(view) == ()
 
 
+def _rolled(view: ClusterView, operation: OpenOperation) -> bool:
+    return all(up(node.id, view) is not None for node in view.layout)
+
+
+def _in_sync(view: ClusterView, operation: OpenOperation) -> bool:
+    return bool(view.layout) and not missing(view) and below_full(view) == ()
+
+
+def _grown(view: ClusterView, operation: OpenOperation) -> bool:
+    return all(large_enough(node, view) for node in view.layout if node.id.role is Role.BROKER)
+
+
+def _kept(view: ClusterView, operation: OpenOperation) -> bool:
+    return True  # rows are all there is to it
+
+
 STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
     OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
+    OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
+    OperationKind.UPDATE_BROKER_TYPE: (("ROLL_BROKERS", _rolled), ("REJOIN_CLUSTER", _in_sync)),
+    OperationKind.UPDATE_CLUSTER_MONITORING: (("KEEP_SETTINGS", _kept),),
 }
-
-RUNNING: Mapping[OperationKind, OperationState] = {OperationKind.REBOOT_NODE: OperationState.REBOOT_IN_PROGRESS}
-COMPLETE: Mapping[OperationKind, OperationState] = {OperationKind.REBOOT_NODE: OperationState.REBOOT_COMPLETE}
 
 PENDING, IN_PROGRESS, COMPLETED = "PENDING", "IN_PROGRESS", "COMPLETED"
 

@@ -32,16 +32,24 @@ class Assignment:
         """Weight on each broker: bytes, and REPLICA for each replica."""
         self.room = {b.number: int(b.capacity_bytes * aims.full) - b.used_bytes for b in facts.brokers}
         """Bytes that may still come to each broker."""
+        there = dict.fromkeys(self.rack, 0)
         for key, partition in self.partitions.items():
             for number in self.replicas[key]:
                 if number in self.load:
                     self.load[number] += self.weight(key)
-            for number in partition.adding:
-                if number in self.room:
-                    self.room[number] -= max(0, partition.size_bytes - partition.arrived.get(number, 0))
-        self.begun = dict(self.load)
-        self.brim = {n: max(0, self.load[n] + self.room[n]) for n in self.staying}
-        """The weight at which each broker is as full as it may be."""
+            for number in partition.replicas:
+                if number in self.rack:
+                    coming = number in partition.adding
+                    arrived = (
+                        min(partition.size_bytes, partition.arrived.get(number, 0)) if coming else partition.size_bytes
+                    )
+                    there[number] += arrived
+                    self.room[number] -= partition.size_bytes - arrived
+        self.brim = {
+            b.number: max(0, int(b.capacity_bytes * aims.full) - max(0, b.used_bytes - there[b.number]))
+            for b in facts.brokers
+        }
+        """The weight at which each broker is as full as it may be: its volume without what is no replica."""
         self.transfers: list[Transfer] = []
 
     def weight(self, key: Key) -> int:

@@ -114,10 +114,9 @@ class Levelling(Generic[T]):
 
     def _fair(self, source: int, targets: Sequence[int], need: float) -> float:
         """What an item should weigh so that with the need met the number of items is met too: no few giants, no crowd."""
+        spare = self._count[source] - self._number(source)
         if len(targets) == 1:
             spare = self._number(targets[0]) - self._count[targets[0]]
-        else:
-            spare = self._count[source] - self._number(source)
         return need / max(1.0, spare)
 
     def _number(self, number: int) -> float:

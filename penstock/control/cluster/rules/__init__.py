@@ -14,6 +14,7 @@ from penstock.control.cluster.rules.removal import removal
 from penstock.control.cluster.rules.replace import replace
 from penstock.control.cluster.rules.revision import revision
 from penstock.control.cluster.rules.revive import revive
+from penstock.control.cluster.rules.storage import storage
 from penstock.control.cluster.rules.thaw import thaw
 from penstock.model.observation import ClusterView
 from penstock.model.plan import Plan
@@ -28,6 +29,7 @@ RULES: tuple[Rule, ...] = (
     thaw,  # what does no work is ended, so that it can start again
     registration,  # what runs and is no member is restarted
     certificates,  # what expires is renewed
+    storage,  # what is too small grows
     revision,  # what runs an older revision is restarted, safely
     leaders,  # leaders go where they belong
 )

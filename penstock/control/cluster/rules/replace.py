@@ -42,12 +42,24 @@ def _obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | None:
     if view.depth < PARTITIONS:
         draft.look(PARTITIONS)
         return "the partitions must be looked at first"
-    others = [other.id for other in view.layout if other.id.role is Role.BROKER and other.id != node.id]
-    if absent := [str(other) for other in others if not serves(other, view)]:
-        return f"{', '.join(absent)} must serve first"
+    brokers = [other for other in view.layout if other.id.role is Role.BROKER]
+    whole = {other.id.number for other in brokers if serves(other.id, view)}
+    if waited := [str(other.id) for other in brokers if other.id.number not in whole and not _bereft(other, view)]:
+        return f"{', '.join(waited)} must serve first"
+    if draft.rehoused:
+        return "one storage at a time gets a new identity"
     match view.partitions:
         case Unknown(why):
             return f"the partitions are not known ({why})"
         case Known(partitions):
-            alone = [str(p) for p in partitions if node.id.number in p.replicas and not set(p.isr) - {node.id.number}]
-            return f"nobody else has {', '.join(alone[:5])} in sync" if alone else None
+            alone = [str(p) for p in partitions if node.id.number in p.replicas and not whole & set(p.isr)]
+            return f"no broker that serves has {', '.join(alone[:5])} in sync" if alone else None
+
+
+def _bereft(node: NodeSpec, view: ClusterView) -> bool:
+    """It waits for a new storage identity itself: two of them must not wait for each other."""
+    match view.sighting(node.id):
+        case Known(Bereft(incarnation, _)):
+            return incarnation == node.incarnation
+        case _:
+            return False

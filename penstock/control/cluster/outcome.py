@@ -1,0 +1,87 @@
+"""How an operation ends: what the API shows from then on, or the way back where a node cannot start with what was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import evolve, frozen
+
+from penstock.model.ids import NodeId
+from penstock.model.observation import ClusterView, Gone, Known
+from penstock.model.operation import OpenOperation, OperationKind, OperationState
+from penstock.model.spec import ClusterSpec
+
+RUNNING: Mapping[OperationKind, OperationState] = {OperationKind.REBOOT_NODE: OperationState.REBOOT_IN_PROGRESS}
+COMPLETE: Mapping[OperationKind, OperationState] = {OperationKind.REBOOT_NODE: OperationState.REBOOT_COMPLETE}
+
+HOPELESS_RUNS = 3
+"""So many runs in a row that ended soon after their start prove that the node cannot run with what was asked for."""
+
+
+def running(kind: OperationKind) -> OperationState:
+    """The word for an operation of that kind that goes on (msk.md 2.2)."""
+    return RUNNING.get(kind, OperationState.UPDATE_IN_PROGRESS)
+
+
+def complete(kind: OperationKind) -> OperationState:
+    """The word for one that is done."""
+    return COMPLETE.get(kind, OperationState.UPDATE_COMPLETE)
+
+
+def shown(api: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`Provisioned` members after a change to `target` (`MutableClusterInfo` members). Until then the old ones are shown."""
+    after = dict(api)
+    for member, value in target.items():
+        match member:
+            case "InstanceType":
+                after["BrokerNodeGroupInfo"] = {**after["BrokerNodeGroupInfo"], "InstanceType": f"kafka.{value}"}
+            case "BrokerEBSVolumeInfo":
+                group = after["BrokerNodeGroupInfo"]
+                storage = {**group["StorageInfo"]["EbsStorageInfo"], "VolumeSize": value[0]["VolumeSizeGB"]}
+                after["BrokerNodeGroupInfo"] = {**group, "StorageInfo": {"EbsStorageInfo": storage}}
+            case _ if member[:1].isupper():
+                after[member] = _merged(after.get(member), value)
+    return after
+
+
+def _merged(present: Any, given: Any) -> Any:
+    """What was given over what is there, so that members which the call left out stay as they are."""
+    if isinstance(present, Mapping) and isinstance(given, Mapping):
+        return {**present, **{name: _merged(present.get(name), value) for name, value in given.items()}}
+    return given
+
+
+@frozen
+class Ending:
+    """How an operation ends. `code` and `why` are set where it failed."""
+
+    state: OperationState
+    kind: OperationKind
+    code: str | None = None
+    why: str | None = None
+
+    def __str__(self) -> str:
+        return f"operation {self.kind} is {self.state}" + (f": {self.why}" if self.why else "")
+
+
+def hopeless(view: ClusterView, operation: OpenOperation, last_words: Callable[[NodeId], str]) -> str | None:
+    """Why the operation cannot succeed: a node that does not start with what it asks for, in the node's own words."""
+    if "before" not in operation.target:
+        return None
+    for node in view.layout:
+        match view.sighting(node.id):
+            case Known(Gone(status=status, short_runs=runs)) if runs >= HOPELESS_RUNS:
+                words = last_words(node.id)
+                said = f": {words}" if words else ""
+                return f"{node.id} ended {runs} times in a row soon after its start with {status}{said}"
+            case _:
+                pass
+    return None
+
+
+def ended(spec: ClusterSpec, operation: OpenOperation, ending: Ending) -> ClusterSpec:
+    """The spec after the operation: with what is shown from now on, or with what was desired before it."""
+    if ending.why is not None:
+        return evolve(spec, **operation.target["before"])
+    return evolve(spec, api=shown(spec.api, operation.target))

@@ -1,0 +1,268 @@
+"""Moving replicas: what lies where, orders to move, how far they are, throttles, and closing a broker to new replicas.
+
+Over the inner listeners of brokers, with the control plane's own certificate. One method is one question or order with a
+deadline; every order means the same when it is given twice. Errors are `KafkaUnreachable` and `KafkaRefused`."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar
+
+from attrs import frozen
+from kafka.protocol.admin import (
+    AlterPartitionReassignmentsRequest,
+    DescribeConfigsRequest,
+    DescribeLogDirsRequest,
+    IncrementalAlterConfigsRequest,
+    ListPartitionReassignmentsRequest,
+)
+
+from penstock.kafka import answers, logdirs, questions
+from penstock.kafka.admin import NodeAddress
+from penstock.kafka.wire import DEADLINE, AnswerLost, Connection, KafkaUnreachable, error_name, refuse
+
+Key = tuple[str, int]
+"""A partition: topic and index."""
+
+VERSIONS: Mapping[Any, int] = {
+    AlterPartitionReassignmentsRequest: 1,  # which can be told to keep replication factors; from Kafka 4.1 on
+    ListPartitionReassignmentsRequest: 0,
+    DescribeLogDirsRequest: logdirs.VERSION,
+    DescribeConfigsRequest: 4,
+    IncrementalAlterConfigsRequest: 1,
+}
+
+NO_REASSIGNMENT_IN_PROGRESS = 85
+SET, DELETE = 0, 1
+RATES = ("leader.replication.throttled.rate", "follower.replication.throttled.rate")
+"""A broker's properties: bytes a second that it sends to, and gets for, throttled replicas that are not in sync."""
+REPLICAS = ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas")
+"""A topic's properties: which replicas are throttled, as `partition:broker,…`."""
+CORDONED = "cordoned.log.dirs"
+"""A broker's property from Kafka 4.3 on: log directories that get no new replicas."""
+
+# The library carries no types for these.
+_Reassigned: Any = AlterPartitionReassignmentsRequest.ReassignableTopic
+_Altered: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
+
+T = TypeVar("T")
+
+
+@frozen
+class Reassignment:
+    """A reassignment under way, whoever ordered it."""
+
+    replicas: tuple[int, ...]
+    """Old and new ones; those that stay first, preferred leader at the head."""
+    adding: tuple[int, ...]
+    removing: tuple[int, ...]
+
+
+@frozen
+class Throttled:
+    """The throttled replicas of a topic: (partition, broker) each. Only those out of sync are slowed down by Kafka."""
+
+    leaders: frozenset[tuple[int, int]] = frozenset()
+    """Replicas that are copied from."""
+    followers: frozenset[tuple[int, int]] = frozenset()
+    """Replicas that are filled."""
+
+
+class ClusterReassigner:
+    """The moving side of one cluster. Keeps a connection to each broker that it has asked; threads may share it."""
+
+    def __init__(self, brokers: Sequence[NodeAddress], tls: ssl.SSLContext | None, deadline: float = DEADLINE) -> None:
+        self._brokers = {node.number: node for node in brokers}
+        self._tls = tls
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._pool: dict[int, Connection] = {}
+
+    def log_dirs(self, number: int) -> tuple[logdirs.LogDir, ...]:
+        """The log directories of one broker, in its own words. KafkaUnreachable where it does not answer."""
+        return logdirs.log_dirs(self._ask(number, logdirs.question()))
+
+    def reassignments(self) -> Mapping[Key, Reassignment]:
+        """Every reassignment under way."""
+        return self._any(ListPartitionReassignmentsRequest(timeout_ms=self._milliseconds, topics=None), _under_way)
+
+    def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
+        """Order replicas, preferred leader first, for each partition; None cancels what is under way there.
+
+        Returns partition -> why, of those that Kafka refused; nothing under way to cancel is no refusal. With the same
+        replicas in another order Kafka is done at once; who leads changes with the next election. Kafka itself refuses
+        another number of replicas: an order from a stale look does no harm."""
+        if not targets:
+            return {}
+        topics: dict[str, list[Any]] = {}
+        for (topic, index), replicas in targets.items():
+            wanted = None if replicas is None else list(replicas)
+            topics.setdefault(topic, []).append(
+                _Reassigned.ReassignablePartition(partition_index=index, replicas=wanted)
+            )
+        request = AlterPartitionReassignmentsRequest(
+            timeout_ms=self._milliseconds,
+            allow_replication_factor_change=False,
+            topics=[_Reassigned(name=name, partitions=partitions) for name, partitions in topics.items()],
+        )
+        return self._any(request, _refusals)
+
+    def cancel(self, partitions: Iterable[Key]) -> Mapping[Key, str]:
+        """Take orders back: the old replicas stay, the new ones go. Returns partition -> why, of those that Kafka refused."""
+        return self.reassign(dict.fromkeys(partitions))
+
+    def limit(self, number: int, rate: int | None) -> None:
+        """Bytes a second that a broker spends on throttled replicas, in each direction; None lifts it."""
+        self._alter(questions.BROKER, {str(number): dict.fromkeys(RATES, None if rate is None else str(rate))}, number)
+
+    def throttle(self, topics: Mapping[str, Throttled | None]) -> None:
+        """Set which replicas of topics are throttled, in place of those before; None, or no replica, lifts it."""
+        if topics:
+            self._alter(questions.TOPIC, {topic: _lists(wanted or Throttled()) for topic, wanted in topics.items()})
+
+    def throttled(self, topics: Iterable[str]) -> frozenset[str]:
+        """Those of the topics that have throttled replicas: what is to be lifted when no move is left.
+
+        Brokers learn of a change within a moment: right after an order this may still be as it was before."""
+        names = list(topics)
+        if not names:
+            return frozenset()
+        found = self._any(questions.configs(questions.TOPIC, names, REPLICAS), answers.configs)
+        return frozenset(topic for topic, values in found.items() if any(values.values()))
+
+    def limits(self, number: int) -> Mapping[str, int]:
+        """The throttle's rates that are set on a broker, by property; empty where there is none. May lag as `throttled`."""
+        seen = self._ask(number, questions.configs(questions.BROKER, [str(number)], RATES))
+        values = answers.configs(seen)[str(number)]
+        # Kafka's default is the largest long: no throttle.
+        return {name: int(value) for name, value in values.items() if value and int(value) < 2**63 - 1}
+
+    def cordon(self, number: int) -> bool:
+        """Close a broker to new replicas. False, and nothing changed, where its Kafka cannot (before 4.3).
+
+        The controller hears of it with a heartbeat of the broker, so a topic made within the next seconds may still come."""
+        if self.cordoned(number) is None:
+            return False
+        self._alter(questions.BROKER, {str(number): {CORDONED: "*"}}, number)
+        return True
+
+    def uncordon(self, number: int) -> None:
+        """Open a broker to new replicas again; nothing where its Kafka knows no cordon."""
+        if self.cordoned(number):
+            self._alter(questions.BROKER, {str(number): {CORDONED: None}}, number)
+
+    def cordoned(self, number: int) -> bool | None:
+        """Is the broker closed to new replicas? None where its Kafka knows no such thing."""
+        seen = self._ask(number, questions.configs(questions.BROKER, [str(number)], [CORDONED]))
+        values = answers.configs(seen)[str(number)]
+        return bool(values[CORDONED]) if CORDONED in values else None
+
+    def close(self) -> None:
+        """End all connections; the next question opens new ones."""
+        with self._lock:
+            pool, self._pool = self._pool, {}
+        for connection in pool.values():
+            connection.close()
+
+    def __enter__(self) -> ClusterReassigner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def _milliseconds(self) -> int:
+        return int(self._deadline * 1000)
+
+    def _alter(self, kind: int, wanted: Mapping[str, Mapping[str, str | None]], number: int | None = None) -> None:
+        """Set properties of topics, or of one broker; None deletes one."""
+        resources = [
+            _Altered(
+                resource_type=kind,
+                resource_name=name,
+                configs=[
+                    _Altered.AlterableConfig(name=key, config_operation=DELETE if value is None else SET, value=value)
+                    for key, value in values.items()
+                ],
+            )
+            for name, values in wanted.items()
+        ]
+        request = IncrementalAlterConfigsRequest(resources=resources, validate_only=False)
+        if number is None:
+            self._any(request, answers.altered)
+        else:
+            answers.altered(self._ask(number, request))
+
+    def _any(self, request: Any, read: Callable[[Any], T]) -> T:
+        """The answer of the first broker that gives one, those with a connection first; all pass it to the controller."""
+        failures = []
+        with self._lock:
+            order = sorted(self._brokers, key=lambda number: (number not in self._pool, number))
+        for number in order:
+            try:
+                answer = self._ask(number, request)
+            except KafkaUnreachable as error:
+                failures.append(f"broker {number}: {error}")
+                continue
+            return read(answer)
+        told = "; ".join(failures) or "there is no broker to ask"
+        raise KafkaUnreachable(f"no broker answered {request.name}; {told}")
+
+    def _ask(self, number: int, request: Any) -> Any:
+        node = self._brokers[number]
+        version = VERSIONS[type(request)]
+        until = time.monotonic() + self._deadline
+        with self._lock:
+            kept = self._pool.pop(number, None)
+        if kept is not None and kept.open:
+            try:
+                return self._call(number, kept, request, version, until)
+            except AnswerLost as error:
+                # The broker may have ended an idle connection, or be another process by now: then a new one is due.
+                if error.timed_out:
+                    raise
+        fresh = Connection.connect(node.address, node.port, self._tls, max(0.05, until - time.monotonic()))
+        return self._call(number, fresh, request, version, until)
+
+    def _call(self, number: int, connection: Connection, request: Any, version: int, until: float) -> Any:
+        """Ask, and keep the connection for the next question where it is still good."""
+        answer = connection.call(request, version, max(0.05, until - time.monotonic()))
+        with self._lock:
+            other = self._pool.setdefault(number, connection)
+        if other is not connection:
+            connection.close()
+        return answer
+
+
+def _under_way(answer: Any) -> Mapping[Key, Reassignment]:
+    refuse("listing reassignments", answer.error_code, answer.error_message)
+    return {
+        (topic.name, part.partition_index): Reassignment(
+            tuple(part.replicas), tuple(part.adding_replicas), tuple(part.removing_replicas)
+        )
+        for topic in answer.topics
+        for part in topic.partitions
+    }
+
+
+def _refusals(answer: Any) -> Mapping[Key, str]:
+    refuse("reassigning partitions", answer.error_code, answer.error_message)
+    return {
+        (topic.name, part.partition_index): f"{error_name(part.error_code)}: {part.error_message or 'no reason given'}"
+        for topic in answer.responses
+        for part in topic.partitions
+        if part.error_code not in (0, NO_REASSIGNMENT_IN_PROGRESS)
+    }
+
+
+def _lists(wanted: Throttled) -> Mapping[str, str | None]:
+    def text(replicas: Iterable[tuple[int, int]]) -> str | None:
+        return ",".join(f"{index}:{broker}" for index, broker in sorted(replicas)) or None
+
+    return dict(zip(REPLICAS, (text(wanted.leaders), text(wanted.followers)), strict=True))

@@ -1,0 +1,56 @@
+"""MSK's broker sizes, and what a size means on a machine that is not an EC2 instance. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from attrs import frozen
+
+
+@frozen
+class Size:
+    """One size of a Standard broker. Threads are MSK's (msk.md 3.2)."""
+
+    memory_gib: int
+    io_threads: int = 8
+    network_threads: int = 5
+
+
+_SIZES: Mapping[str, Size] = MappingProxyType(
+    {
+        "small": Size(2),
+        "large": Size(8),
+        "xlarge": Size(16),
+        "2xlarge": Size(32),
+        "4xlarge": Size(64, 16, 8),
+        "8xlarge": Size(128, 32, 16),
+        "12xlarge": Size(192, 48, 24),
+        "16xlarge": Size(256, 64, 32),
+        "24xlarge": Size(384, 96, 48),
+    }
+)
+_LARGE = _SIZES["large"]
+_SHARE_OF_MACHINE = 8
+"""A broker's heap is at most this part of the machine: three brokers, three controllers and the page cache share it."""
+
+
+def size_of(instance_type: str) -> Size:
+    """The size in an instance type (`kafka.m5.large`). KeyError where there is none."""
+    return _SIZES[instance_type.rpartition(".")[2]]
+
+
+def heap_mib(instance_type: str, large_mib: int, machine_mib: int) -> int:
+    """The largest heap of a broker of this type, where a `large` one has `large_mib`: in proportion to EC2's memory, and
+    never more than a share of this machine (which a `large` one always gets)."""
+    wanted = large_mib * size_of(instance_type).memory_gib // _LARGE.memory_gib
+    return max(min(large_mib, wanted) // 2, min(wanted, max(large_mib, machine_mib // _SHARE_OF_MACHINE)))
+
+
+def threads(instance_type: str, cores: int) -> Mapping[str, str]:
+    """`num.io.threads` and `num.network.threads` of a type: MSK's, as far as this machine's cores can use them."""
+    size = size_of(instance_type)
+    return {
+        "num.io.threads": str(min(size.io_threads, max(_LARGE.io_threads, 4 * cores))),
+        "num.network.threads": str(min(size.network_threads, max(_LARGE.network_threads, 2 * cores))),
+    }
