@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
-from tempfile import TemporaryDirectory
 
 import psutil
 from attrs import frozen
@@ -34,13 +33,14 @@ from penstock.kafka.reach import Reach
 from penstock.kafka.runtimes import Runtimes
 from penstock.kafka.sizes import heap_mib
 from penstock.kafka.versions import catalogue
-from penstock.kafka.wire import mutual_tls, shown_since
+from penstock.kafka.wire import mutual_tls_of, shown_since
 from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
 from penstock.model.spec import ClusterSpec, ClusterState
 from penstock.pki.authority import Authority
 from penstock.pki.private_file import write_private
 from penstock.settings import Realism, Settings
+from penstock.store.reserve import RESERVE_FILE, Reserve
 from penstock.store.seal import load_key
 from penstock.store.store import Store
 from penstock.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -208,11 +208,7 @@ def _plane_tls(store: Store, clock: Callable[[], datetime], spec: ClusterSpec) -
     """How the control plane shows itself to a cluster's inner listeners."""
     authority = _authority(store, spec.id, f"{spec.name} inner", clock())
     leaf = authority.issue(Leaf("", Issuer.CLUSTER, PLANE_NAME, (), (), PLANE_LEAF_DAYS), clock())
-    with TemporaryDirectory() as folder:  # the library loads keys from files alone; this one is gone at once
-        ca, own = Path(folder, "ca.pem"), Path(folder, "plane.pem")
-        ca.write_bytes(authority.certificate_pem)
-        write_private(own, leaf)
-        return mutual_tls(ca, own)
+    return mutual_tls_of(authority.certificate_pem, leaf)
 
 
 def _inner(layout: Sequence[NodeSpec], role: Role) -> list[NodeAddress]:
@@ -224,7 +220,10 @@ class ControlPlane:
     """A home in charge: the loop over its clusters and the API in front of them."""
 
     def __init__(self, settings: Settings) -> None:
+        reserve = Reserve(settings.home / RESERVE_FILE)
+        reserve.let_go()  # on a full disk the start needs it
         self.app = open_home(settings, wake=self._wake, in_charge=True)
+        reserve.hold()
         self.metrics = Metrics(self._states)
         self.reach = Reach(partial(_plane_tls, self.app.store, self.app.clock))
         self.loop = Loop(self.app.reconciler, observe=self.metrics.passed, gone=self.reach.forget)

@@ -144,8 +144,9 @@ def update_topic(call: Call, rooms: Rooms) -> Output:
             topics.configure(name, configs, dry=grows)
         if total is not None and grows:
             topics.grow(name, total)
-            if configs:
-                topics.configure(name, configs)
+    if grows and configs:
+        with _writing(call, spec, f"{name} has {total} partitions now, but its settings were not changed"):
+            topics.configure(name, configs)
     return _status(spec, name, "UPDATING")
 
 
@@ -243,7 +244,7 @@ def _reading(call: Call, spec: ClusterSpec) -> Iterator[None]:
     try:
         yield
     except KafkaRefused as refused:
-        if refused.code == UNKNOWN_TOPIC:
+        if refused.code == UNKNOWN_TOPIC and "TopicName" in call.params:
             raise _unknown(call.params["TopicName"], spec) from refused
         raise _silent(spec, str(refused)) from refused
     except KafkaUnreachable as silence:
@@ -251,8 +252,8 @@ def _reading(call: Call, spec: ClusterSpec) -> Iterator[None]:
 
 
 @contextmanager
-def _writing(call: Call, spec: ClusterSpec) -> Iterator[None]:
-    """Kafka's errors of a change: refused, not carried out, or not known."""
+def _writing(call: Call, spec: ClusterSpec, undone: str = "nothing was changed") -> Iterator[None]:
+    """Kafka's errors of a change: refused, not carried out (`undone` says what that means), or not known."""
     try:
         yield
     except KafkaRefused as refused:
@@ -269,8 +270,7 @@ def _writing(call: Call, spec: ClusterSpec) -> Iterator[None]:
     except KafkaUnreachable as away:
         kind = errors.KafkaTimeout if isinstance(away, Silence) else errors.ClusterConnectivity
         raise kind(
-            f"The cluster {spec.name} cannot be reached, and nothing was changed: {away}. Wait until it is ACTIVE, then "
-            f"call again."
+            f"The cluster {spec.name} cannot be reached, and {undone}: {away}. Wait until it is ACTIVE, then call again."
         ) from away
 
 

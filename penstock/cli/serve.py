@@ -23,6 +23,7 @@ from penstock.model.observation import Known, Running
 from penstock.model.plan import How
 from penstock.settings import Settings
 from penstock.store.homelock import Holder
+from penstock.store.reserve import RESERVE_FILE, Reserve
 
 if TYPE_CHECKING:
     from penstock.app import App
@@ -230,6 +231,8 @@ def _stop_nodes(chosen: Settings, *, purge: bool) -> None:
     """Brokers before controllers: a broker that stops alone waits for a controller for ever (kafka.md 3.3)."""
     from penstock.app import open_home
 
+    if purge:
+        Reserve(chosen.home / RESERVE_FILE).let_go()  # also a full disk must be cleaned up
     lock = home_lock(chosen)
     if not lock.acquire():
         raise click.ClickException(f"another control plane serves {chosen.home} meanwhile; nothing was stopped")

@@ -24,8 +24,9 @@ LARGEST_PAGE = 20_000
 """Partitions after which a page of topics ends early, so that no page takes seconds."""
 GUESS = 4
 """Partitions that a topic has, as the first question of a page supposes: asking for too many costs more than asking twice."""
-SETTLING = 3.0
-"""Seconds for the broker that we ask to see what the controllers have decided: milliseconds, on a machine that has some to spare."""
+SETTLING = 5.0
+"""Seconds for the broker that we ask to see what the controllers have decided. It takes milliseconds, and seconds where it
+has just been told to make the fifty partitions of `__consumer_offsets` on a busy disk."""
 GLANCE = 0.02
 
 

@@ -12,6 +12,7 @@ import threading
 import time
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
@@ -101,6 +102,17 @@ def shown_since(address: str, port: int, within: float = DEADLINE) -> datetime:
     if shown is None:
         raise KafkaUnreachable(f"{address}:{port} shows no certificate")
     return x509.load_der_x509_certificate(shown).not_valid_before_utc
+
+
+def mutual_tls_of(ca: bytes, leaf: bytes) -> ssl.SSLContext:
+    """The same of PEM in memory."""
+    with (
+        TemporaryDirectory() as folder
+    ):  # readable by us alone; the library loads keys from files and from nothing else
+        trusted, own = Path(folder, "ca.pem"), Path(folder, "leaf.pem")
+        trusted.write_bytes(ca)
+        own.write_bytes(leaf)
+        return mutual_tls(trusted, own)
 
 
 class Connection:

@@ -55,6 +55,7 @@ def _prepare(connection: Any, _: object) -> None:
     try:
         mode = _write_ahead(cursor)
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={LOG_PAGES}")
     except sqlite3.DatabaseError as error:
         raise StoreError(f"The store cannot be opened: {error}. {advice(str(error))}") from error
     finally:
@@ -80,13 +81,44 @@ def _write_ahead(cursor: sqlite3.Cursor) -> str:
             return str(mode)
 
 
+ROOM_BYTES = 2 << 20
+LOG_PAGES = 200
+"""The log is brought into the database after so many pages (of 4 KiB), well before it needs more than that room."""
+
+
+def make_room(engine: sa.Engine) -> None:
+    """Let the database have room inside its own files, so that it can be written when the disk is full.
+
+    What is inserted and deleted again leaves free pages and a log of that length, and SQLite uses both before it asks the
+    disk for more. A server's database is the server's care."""
+    if engine.dialect.name != "sqlite":
+        return
+    for statements in (
+        ("CREATE TABLE room (filler BLOB)", f"INSERT INTO room VALUES (zeroblob({ROOM_BYTES}))"),  # noqa: S608 - our number
+        ("DROP TABLE room",),
+    ):
+        with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+            for statement in statements:
+                connection.exec_driver_sql(statement)
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA wal_checkpoint(RESTART)")  # the log begins anew inside the length that it has
+    finally:
+        raw.close()
+
+
+def no_room(said: str) -> bool:
+    """Do the engine's words mean a full disk? Under WAL SQLite may call it an I/O error."""
+    return "full" in said or "disk I/O error" in said
+
+
 def advice(said: str) -> str:
     """What to do about an error of the engine, by its own words."""
     if "locked" in said:
         return f"Another process has been writing for more than {BUSY_SECONDS:.0f} s: end it, or wait, and repeat."
     if "readonly" in said:
         return "This user may not write the file, or a reading transaction tried to write."
-    if "full" in said:
+    if no_room(said):
         return "Make room on the disk; nothing of what was written before is lost."
     if "malformed" in said or "not a database" in said:
         return "The file is damaged: restore it from a backup."

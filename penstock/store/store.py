@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from penstock.model.ids import ClusterId
-from penstock.store.dialect import WRITES, advice, connect
+from penstock.store.dialect import WRITES, advice, connect, make_room
 from penstock.store.errors import StoreError, Superseded
 from penstock.store.migration import migrate
 from penstock.store.seal import KEY_BYTES, Seal
@@ -92,6 +92,8 @@ class Store:
             term = transaction.identity.term() + 1
             transaction.identity.put_term(term)
         self._term = term
+        with _sentences():
+            make_room(self._engine)
         return term
 
     def term(self) -> int:
@@ -132,4 +134,5 @@ def _sentences() -> Iterator[None]:
     except IntegrityError:
         raise  # a mistake in the caller's rows, not in the store's circumstances
     except DatabaseError as error:
-        raise StoreError(f"The store did not do it: {error.orig}. {advice(str(error.orig))}") from error
+        said = str(error.orig)
+        raise StoreError(f"The store did not do it: {said}. {advice(said)}") from error

@@ -297,3 +297,21 @@ def test_silence_is_a_conflict_for_changes_and_worth_another_try_for_reads(kafka
             assert words in message
         else:
             assert (code, status) in (("ServiceUnavailableException", 503), ("InternalServerErrorException", 500))
+
+
+def test_an_update_that_breaks_off_half_way_says_how_far_it_came(kafka, orders, memory, monkeypatch):
+    memory.have("clicks", 3)
+    grow = memory.grow
+
+    def grow_and_break(name, total):
+        grow(name, total)
+        memory.broken = KafkaUnreachable("no broker answers")
+
+    monkeypatch.setattr(MemoryTopics, "grow", lambda self, name, total: grow_and_break(name, total))
+    update = {"ClusterArn": orders, "TopicName": "clicks", "PartitionCount": 5, "Configs": packed("retention.ms=1")}
+    code, _, _, message = refused(kafka.update_topic, **update)
+    assert code == "ClusterConnectivityException"
+    assert "has 5 partitions now, but its settings were not changed" in message
+    memory.broken = None
+    kafka.update_topic(**update)
+    assert memory.settings["clicks"] == {"retention.ms": "1"}

@@ -22,7 +22,7 @@ def one(replicas, looks, found=None):
 
 def test_a_partition_is_as_large_as_its_largest_replica_and_new_ones_count_as_they_fill():
     partition = one((4, 2, 3, 1), ({}, {T: MOVE}), dirs(b1=100, b2=90, b4=40))
-    assert (partition.size_bytes, partition.left_bytes, partition.rate) == (100, 60, 7.0)
+    assert (partition.size_bytes, partition.left_bytes(4), partition.rate) == (100, 60, 7.0)
     assert (partition.origin, partition.target) == ((2, 3, 1), (4, 2, 3))
 
 

@@ -174,7 +174,7 @@ def test_a_changed_source_makes_the_jar_again(tmp_path: Path, monkeypatch: pytes
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == [plugin.FILE]
     made = (tmp_path / plugin.FILE).stat().st_mtime_ns
     assert plugin.ensure(runtime.java, CACHE).stat().st_mtime_ns == made, "an unchanged source was compiled again"
-    (sources / "Authorizer.java").write_text(text.replace("        27,", "        26, 27,"))
+    (sources / "Authorizer.java").write_text(text.replace("        30,", "        29, 30,"))
     assert plugin.ensure(runtime.java, CACHE).read_bytes() != before
 
 

@@ -26,9 +26,9 @@ def small_disk() -> Iterator[Path]:
         folder.rmdir()
 
 
-def test_the_disk_is_full(small_disk: Path, homes: Callable[..., Home], tmp_path: Path) -> None:
-    """The disk of the nodes; the store lies elsewhere, so that what happened can be written down."""
-    home = homes(within=small_disk, create_patience_seconds="8", store_url=f"sqlite:///{tmp_path / 'store.sqlite3'}")
+def test_the_disk_is_full(small_disk: Path, homes: Callable[..., Home]) -> None:
+    """The disk of the nodes and of the store alike: what happened is written down all the same."""
+    home = homes(within=small_disk, create_patience_seconds="8")
     plane = Plane(home).up()
     free = os.statvfs(small_disk)
     ballast = small_disk / "ballast"

@@ -39,12 +39,9 @@ class Assignment:
                     self.load[number] += self.weight(key)
             for number in partition.replicas:
                 if number in self.rack:
-                    coming = number in partition.adding
-                    arrived = (
-                        min(partition.size_bytes, partition.arrived.get(number, 0)) if coming else partition.size_bytes
-                    )
-                    there[number] += arrived
-                    self.room[number] -= partition.size_bytes - arrived
+                    left = partition.left_bytes(number)
+                    there[number] += partition.size_bytes - left
+                    self.room[number] -= left
         self.brim = {
             b.number: max(0, int(b.capacity_bytes * aims.full) - max(0, b.used_bytes - there[b.number]))
             for b in facts.brokers

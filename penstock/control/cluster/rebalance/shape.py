@@ -67,10 +67,9 @@ class PartitionFacts:
     def moving(self) -> bool:
         return bool(self.adding or self.removing)
 
-    @property
-    def left_bytes(self) -> int:
-        """What the reassignment under way has still to copy."""
-        return sum(max(0, self.size_bytes - self.arrived.get(number, 0)) for number in self.adding)
+    def left_bytes(self, number: int) -> int:
+        """What a new replica has still to copy; 0 for one that is not new."""
+        return max(0, self.size_bytes - self.arrived.get(number, 0)) if number in self.adding else 0
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.index}"

@@ -174,7 +174,7 @@ def _progress(wanted: Goal, under_way: Iterable[PartitionFacts], begun_bytes: in
     for partition in under_way:
         partitions += 1
         for number in partition.adding:
-            arriving[number] += max(0, partition.size_bytes - partition.arrived.get(number, 0))
+            arriving[number] += partition.left_bytes(number)
     for move in wanted.moves:
         partitions += bool(move.adding)
         leaderships += not move.adding
