@@ -69,9 +69,9 @@ def broken(reach: Reach, victim: int, kill: Callable[[], None]) -> tuple[float, 
         time.sleep(3)
         began = time.monotonic()
         kill()
-        until("leaders elsewhere", lambda: watch.led_without(victim), every=0.005)
+        until("leaders elsewhere", lambda: watch.led_without(victim), every=0.02)
         moved = time.monotonic() - began
-        until("full ISR", watch.full)
+        until("full ISR", watch.full, every=0.1)
         full = time.monotonic() - began
         time.sleep(1)
     return moved, full, max(load_.gaps.values()), lost(reach, load_.acked)
@@ -96,7 +96,7 @@ def heal(kafka: Installed) -> list[Result]:
         moved, full, gap, missing = broken(
             reach, victim, lambda: os.kill(side.pids()[f"broker-{victim}"], signal.SIGKILL)
         )
-        until("ACTIVE", lambda: side.state(arn) == "ACTIVE")
+        until("ACTIVE", lambda: side.state(arn) == "ACTIVE", every=0.1)
         again = all_six(side, arn, reach)
     return [
         Result("kill -9 of a broker: leaders moved", "s", moved, by_hand=hand_moved, goal=0.5),
@@ -112,9 +112,9 @@ def all_six(side: Ours, arn: str, reach: Reach) -> float:
     began = time.monotonic()
     for pid in side.pids().values():
         os.kill(pid, signal.SIGKILL)
-    until("leaders again", lambda: watch.led_without(-1) and side.state(arn) != "ACTIVE")
+    until("leaders again", lambda: watch.led_without(-1) and side.state(arn) != "ACTIVE", every=0.1)
     seconds = time.monotonic() - began
-    until("ACTIVE", lambda: side.state(arn) == "ACTIVE")
+    until("ACTIVE", lambda: side.state(arn) == "ACTIVE", every=0.1)
     return seconds
 
 

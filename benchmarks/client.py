@@ -93,13 +93,15 @@ class Load:
 
     def _run(self) -> None:
         producer = Producer({**self.reach.settings, "acks": "all", "linger.ms": 0, "delivery.timeout.ms": 120000})
-        number = 0
+        number, due = 0, time.monotonic()
         while not self._stop.is_set():
+            due += 1 / self.per_second
+            while (left := due - time.monotonic()) > 0:
+                producer.poll(left)  # comes back at every acknowledgement
             partition = number % PARTITIONS
             value = f"{partition}:{number}"
             producer.produce(TOPIC, value.encode(), partition=partition, on_delivery=self._delivered)
             number += 1
-            producer.poll(1 / self.per_second)
         producer.flush(60)
 
     def _delivered(self, error: Any, message: Any) -> None:

@@ -64,7 +64,7 @@ class Ours:
 
     def create(self, name: str) -> tuple[str, Reach]:
         arn = self.ask(name)
-        until(f"{name} to be ACTIVE", lambda: self.state(arn) == "ACTIVE")
+        until(f"{name} to be ACTIVE", lambda: self.state(arn) == "ACTIVE", every=0.1)
         return arn, self.reach(arn)
 
     def reach(self, arn: str) -> Reach:

@@ -45,7 +45,7 @@ def test_a_killed_broker_does_not_wait_for_its_session(play):
     play.run(0.2)
     assert play.machine.verbs[-2:] == ["unregister 2", "start broker 2"]
     assert play.state is ClusterState.HEALING
-    assert play.until(lambda: play.kafka.serves(2)) < 2
+    assert play.until(lambda: play.kafka.serves(2)) < 3, "a session lasts 3 s"
     play.settle(30)
 
 

@@ -14,6 +14,7 @@ from penstock.control.cluster import sentences
 from penstock.control.cluster.act import Done, Failure, Hands, Together, carry_out
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
+from penstock.control.cluster.health import missing
 from penstock.control.cluster.layout import Frame, lay_out
 from penstock.control.cluster.observe import LOST_SIGHT, Observer, Probe
 from penstock.control.cluster.outcome import Ending, complete, ended, hopeless, running
@@ -36,8 +37,10 @@ log = structlog.get_logger(__name__)
 BROKERS_EVERY = 2.0
 """Seconds between looks at quorum and brokers of a quiet cluster: a frozen node does not wake us."""
 PARTITIONS_EVERY = timedelta(seconds=30)
+PARTITIONS_AFTER_AN_EVENT = timedelta(seconds=5)
+"""A look this young is good enough when something happened: what starts has no core to spare for answering us."""
 LAYOUT_KEPT = timedelta(seconds=30)
-WHILE_BUSY = 0.5
+WHILE_BUSY = 1.0
 """Seconds until the next look while something is under way and no event may come."""
 
 
@@ -125,8 +128,10 @@ class ClusterReconciler:
             layout = self._laid_out(room, spec, now)
         except NotPrepared as error:
             unprepared = error
-        depth = self._depth(room, status, operation, now, woken=woken)
-        view = room.observer.look(spec, status, layout, operation, depth, now)
+        view = room.observer.look(spec, status, layout, operation, self._depth(room, status, now, woken=woken), now)
+        busy = status.completed and (status.state is not ClusterState.ACTIVE or operation is not None)
+        if busy and layout and view.depth < PARTITIONS and not missing(view):
+            view = room.observer.deepen(view, PARTITIONS, now)  # all serve: whether all is in sync is what is left
         if unprepared is not None:
             return view, _unprepared(spec, unprepared)
         plan, wanted = run_rules(view, now)
@@ -162,14 +167,11 @@ class ClusterReconciler:
                 self._rooms[cluster] = _Room(Observer(self._around.compute, self._around.connect, self._around.probe))
             return self._rooms[cluster]
 
-    def _depth(
-        self, room: _Room, status: ClusterStatus, operation: OpenOperation | None, now: datetime, *, woken: bool
-    ) -> int:
-        if not status.completed:
-            return 2
-        healing = status.state is not ClusterState.ACTIVE or operation is not None
-        stale = room.partitions_seen is None or now - room.partitions_seen >= PARTITIONS_EVERY
-        return PARTITIONS if healing or stale or woken else 2
+    def _depth(self, room: _Room, status: ClusterStatus, now: datetime, *, woken: bool) -> int:
+        """How deep to look at first. Rules ask for more where they need it, and so does what waits for replicas."""
+        kept = PARTITIONS_AFTER_AN_EVENT if woken else PARTITIONS_EVERY
+        stale = room.partitions_seen is None or now - room.partitions_seen >= kept
+        return PARTITIONS if status.completed and stale else 2
 
     def _resumed(self, status: ClusterStatus, cluster: ClusterId, now: datetime) -> ClusterStatus:
         """The status as a pass begins with it: time in which nobody looked is no time without progress."""
