@@ -33,6 +33,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("kafka", "RebootBroker"): updates.reboot_broker,
         ("kafka", "UpdateBrokerStorage"): updates.update_broker_storage,
         ("kafka", "UpdateBrokerType"): updates.update_broker_type,
+        ("kafka", "UpdateClusterConfiguration"): updates.update_cluster_configuration,
         ("kafka", "UpdateMonitoring"): updates.update_monitoring,
         ("kafka", "UpdateRebalancing"): updates.update_rebalancing,
         ("kafka", "UpdateStorage"): updates.update_storage,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve
 
 from penstock.api.change import Change, begin
+from penstock.api.configurations import check_use, properties_in_use
+from penstock.api.defaults import chosen
 from penstock.api.request import CreateRequest
 from penstock.api.rooms import Rooms
 from penstock.api.validate import instance_type, logging
+from penstock.kafka.accepted import ACCEPTED, release_of
+from penstock.kafka.configuration import effective, split
+from penstock.kafka.properties import defaults
+from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
-from penstock.model.spec import NodePlace
+from penstock.model.spec import ClusterSpec, NodePlace
+from penstock.settings import Realism
 from penstock.store.records import ClusterRecord
 from penstock.store.transaction import Transaction
 from penstock.wire.call import Call, Output
@@ -81,6 +89,40 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
         )
 
     return begin(call, rooms, wanted)
+
+
+def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
+    """Other properties for all brokers: at run time where Kafka takes them so, the rest by a roll."""
+    info = call.params["ConfigurationInfo"]
+
+    def wanted(record: ClusterRecord, tx: Transaction) -> Change:
+        spec = evolve(record.spec, configuration=chosen(info))
+        if spec.configuration == record.spec.configuration:
+            raise _same("configurationInfo", "that revision of the configuration")
+        check_use(tx, spec, "configurationInfo")
+        old = record.spec.configuration
+        source = {} if old is None else {"ConfigurationInfo": {"Arn": old[0], "Revision": old[1]}}
+        target = {
+            "ConfigurationInfo": dict(info),
+            "before": {"configuration": old},
+            "live": _live(record.spec, spec, tx, rooms),
+        }
+        return Change(spec, OperationKind.UPDATE_CLUSTER_CONFIGURATION, source, target)
+
+    return begin(call, rooms, wanted)
+
+
+def _live(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> Mapping[str, str]:
+    """What is to be set at run time. A property that is taken out gets the value that brokers have without it: the file of
+    a broker's last start may hold another."""
+    release = release_of(new.kafka_version)
+    before, after = (effective(properties_in_use(tx, spec), release) for spec in (old, new))
+    unclean = rooms.settings.realism is Realism.MSK
+    plain = defaults(new, Role.BROKER, os.cpu_count() or 1, unclean)
+    values = {
+        name: value or plain.get(name) or ACCEPTED[name].default for name, value in split(before, after).live.items()
+    }
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def update_broker_storage(call: Call, rooms: Rooms) -> Output:

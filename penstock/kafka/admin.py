@@ -153,6 +153,10 @@ class ClusterAdmin:
         nodes = (node,) if node in self._brokers else self._controllers
         self._first(nodes, request, answers.altered)
 
+    def set_default(self, values: Mapping[str, str]) -> None:
+        """Set dynamic properties of all brokers, those to come included. Each broker takes them a moment later."""
+        self._first(self._brokers, questions.set_configs(None, values), answers.altered)
+
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
         request = questions.configs(questions.BROKER, [str(number)], names)

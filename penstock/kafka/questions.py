@@ -85,10 +85,10 @@ def configs(kind: int, names: Iterable[str], keys: Iterable[str] | None) -> Any:
     return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
 
 
-def set_configs(number: int, values: Mapping[str, str]) -> Any:
-    """Set dynamic properties of one node."""
+def set_configs(number: int | None, values: Mapping[str, str]) -> Any:
+    """Set dynamic properties of one node; None: of all brokers, as the cluster's default."""
     configs = [_Altered.AlterableConfig(name=name, config_operation=0, value=value) for name, value in values.items()]
-    resource = _Altered(resource_type=BROKER, resource_name=str(number), configs=configs)
+    resource = _Altered(resource_type=BROKER, resource_name="" if number is None else str(number), configs=configs)
     return IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
 
 

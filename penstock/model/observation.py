@@ -200,6 +200,8 @@ class ClusterView:
     """Registered brokers by number, fenced ones included."""
     partitions: Observed[tuple[Partition, ...]] = field(default=Unknown("not looked at"))
     operation: OpenOperation | None = None
+    settings: Mapping[int, Observed[Mapping[str, str | None]]] = field(factory=dict)
+    """Broker -> effective values of the properties that the open operation sets at run time; empty where there are none."""
     grows_in_use: bool = True
     """Whether the provider can enlarge a filesystem while its node runs."""
     depth: int = 1

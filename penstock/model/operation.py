@@ -19,6 +19,7 @@ class OperationKind(StrEnum):
     REBOOT_NODE = "REBOOT_NODE"
     UPDATE_BROKER_EBS_VOLUME = "UPDATE_BROKER_EBS_VOLUME"
     UPDATE_BROKER_TYPE = "UPDATE_BROKER_TYPE"
+    UPDATE_CLUSTER_CONFIGURATION = "UPDATE_CLUSTER_CONFIGURATION"
     UPDATE_CLUSTER_MONITORING = "UPDATE_CLUSTER_MONITORING"
 
 
@@ -60,4 +61,6 @@ class OpenOperation:
     state: OperationState
     started: datetime
     target: Mapping[str, Any] = field(factory=dict)
+    """`MutableClusterInfo` members that change, and, with a small first letter, what the loop needs to know: `node` and
+    `number` of a reboot, `before` (fields of the spec to go back to), `live` (property -> value, to be set at run time)."""
     steps: tuple[Step, ...] = ()

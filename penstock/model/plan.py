@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 
@@ -98,6 +99,18 @@ class Grow:
 
 
 @frozen
+class Configure:
+    """Set dynamic properties of all brokers."""
+
+    target: NodeId
+    """The broker that stands for all of them."""
+    values: Mapping[str, str]
+
+    def __str__(self) -> str:
+        return f"set {', '.join(f'{name}={value}' for name, value in self.values.items())}"
+
+
+@frozen
 class Lead:
     """Elect the preferred leaders of all partitions."""
 
@@ -118,7 +131,7 @@ class Remove:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Lead | Remove
+Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Lead | Remove
 
 
 @frozen

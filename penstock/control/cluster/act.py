@@ -13,7 +13,7 @@ from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
-from penstock.model.plan import Action, Grow, Lead, Reasoned, Rehouse, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import Action, Configure, Grow, Lead, Reasoned, Rehouse, Remove, Renew, Start, Stop, Unregister
 
 
 @frozen
@@ -74,7 +74,9 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
         except (ComputeError, KafkaError) as error:
             why = f"{reasoned.action} did not work: {error}"
             outcomes.append(
-                Failure(reasoned.action.target, why, heals=not isinstance(reasoned.action, Grow | Lead | Renew))
+                Failure(
+                    reasoned.action.target, why, heals=not isinstance(reasoned.action, Configure | Grow | Lead | Renew)
+                )
             )
             break
     return outcomes
@@ -95,6 +97,8 @@ def act(action: Action, hands: Hands) -> str:
             _renew(node, paths, hands)
         case Grow(node):
             hands.compute.grow(node, hands.fence)
+        case Configure(_, values):
+            hands.admin().set_default(values)
         case Lead(target):
             hands.admin().elect_preferred(target.number)
         case Remove(target):

@@ -4,7 +4,7 @@ Every call awaits its answer, has a deadline of about a second, and raises `kafk
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from penstock.model.observation import BrokerSeen, Partition, Quorum
@@ -33,6 +33,12 @@ class Admin(Protocol):
 
     def set_config(self, number: int, values: Mapping[str, str]) -> None:
         """Dynamic settings of one node."""
+
+    def set_default(self, values: Mapping[str, str]) -> None:
+        """Dynamic settings of all brokers."""
+
+    def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
+        """Effective values of a node's properties by name; None where Kafka hides the value."""
 
     def close(self) -> None:
         """End the connection."""

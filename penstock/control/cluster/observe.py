@@ -108,6 +108,7 @@ class Observer:
                 depth=2,
             )
             view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
+            view = evolve(view, settings=self._settings(view, admin))
         if depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
             view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
@@ -126,6 +127,14 @@ class Observer:
         if self._admin is not None:
             self._admin.close()
             self._admin = None
+
+    def _settings(self, view: ClusterView, admin: Admin) -> Mapping[int, Observed[Mapping[str, str | None]]]:
+        """What each broker has of the properties that the open operation sets at run time."""
+        wanted = view.operation.target.get("live") if view.operation is not None else None
+        if not wanted:
+            return {}
+        brokers = [node.id for node in view.layout if node.id.role is Role.BROKER]
+        return {node.number: _known(partial(admin.config, node.number, sorted(wanted))) for node in brokers}
 
     def _shown(self, view: ClusterView) -> Mapping[NodeId, Observed[datetime]]:
         """What client listeners show, of a cluster where all is quiet: the file on the disk proves nothing."""

@@ -40,6 +40,9 @@ def shown(api: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any
                 group = after["BrokerNodeGroupInfo"]
                 storage = {**group["StorageInfo"]["EbsStorageInfo"], "VolumeSize": value[0]["VolumeSizeGB"]}
                 after["BrokerNodeGroupInfo"] = {**group, "StorageInfo": {"EbsStorageInfo": storage}}
+            case "ConfigurationInfo":
+                software = {**after["CurrentBrokerSoftwareInfo"], "ConfigurationArn": value["Arn"]}
+                after["CurrentBrokerSoftwareInfo"] = {**software, "ConfigurationRevision": value["Revision"]}
             case _ if member[:1].isupper():
                 after[member] = _merged(after.get(member), value)
     return after
@@ -83,5 +86,9 @@ def hopeless(view: ClusterView, operation: OpenOperation, last_words: Callable[[
 def ended(spec: ClusterSpec, operation: OpenOperation, ending: Ending) -> ClusterSpec:
     """The spec after the operation: with what is shown from now on, or with what was desired before it."""
     if ending.why is not None:
-        return evolve(spec, **operation.target["before"])
+        before: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in operation.target["before"].items()
+        }
+        return evolve(spec, **before)
     return evolve(spec, api=shown(spec.api, operation.target))

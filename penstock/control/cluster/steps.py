@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
+from penstock.control.cluster.rules.configuration import same
 from penstock.model.ids import NodeId, Role
-from penstock.model.observation import ClusterView
+from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation, OperationKind, Step
 
 Predicate = Callable[[ClusterView, OpenOperation], bool]
@@ -36,6 +37,17 @@ def _grown(view: ClusterView, operation: OpenOperation) -> bool:
     return all(large_enough(node, view) for node in view.layout if node.id.role is Role.BROKER)
 
 
+def _configured(view: ClusterView, operation: OpenOperation) -> bool:
+    wanted = operation.target.get("live") or {}
+    return not wanted or (
+        bool(view.settings)
+        and all(
+            isinstance(seen, Known) and all(same(name, seen.value.get(name), value) for name, value in wanted.items())
+            for seen in view.settings.values()
+        )
+    )
+
+
 def _kept(view: ClusterView, operation: OpenOperation) -> bool:
     return True  # rows are all there is to it
 
@@ -44,6 +56,11 @@ STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
     OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
     OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
     OperationKind.UPDATE_BROKER_TYPE: (("ROLL_BROKERS", _rolled), ("REJOIN_CLUSTER", _in_sync)),
+    OperationKind.UPDATE_CLUSTER_CONFIGURATION: (
+        ("ROLL_BROKERS", _rolled),
+        ("SET_DYNAMIC_PROPERTIES", _configured),
+        ("REJOIN_CLUSTER", _in_sync),
+    ),
     OperationKind.UPDATE_CLUSTER_MONITORING: (("KEEP_SETTINGS", _kept),),
 }
 

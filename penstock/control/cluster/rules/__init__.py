@@ -8,6 +8,7 @@ from datetime import datetime
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.certificates import certificates
+from penstock.control.cluster.rules.configuration import configuration
 from penstock.control.cluster.rules.leaders import leaders
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.removal import removal
@@ -31,6 +32,7 @@ RULES: tuple[Rule, ...] = (
     certificates,  # what expires is renewed
     storage,  # what is too small grows
     revision,  # what runs an older revision is restarted, safely
+    configuration,  # what Kafka takes at run time is set at run time
     leaders,  # leaders go where they belong
 )
 
