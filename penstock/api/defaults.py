@@ -23,7 +23,7 @@ def default_key(account: str, region: str) -> str:
 
 def complete(given: Mapping[str, Any], key: str, subnets: Sequence[Subnet], security_group: str) -> dict[str, Any]:
     """The `Provisioned` members as DescribeClusterV2 shows them, from those of a valid create."""
-    shown = _under(given, _defaults(key))
+    shown = under(given, _defaults(key))
     group = shown["BrokerNodeGroupInfo"]
     group["ZoneIds"] = [subnet.zone for subnet in subnets]
     # An empty list means the same as none: the default security group of the network (msk.md 4.4).
@@ -70,10 +70,10 @@ def _defaults(key: str) -> dict[str, Any]:
     }
 
 
-def _under(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+def under(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """`given` with `defaults` under it: structures are merged, everything else that was given wins."""
     merged: dict[str, Any] = {**defaults, **given}
     for member in given.keys() & defaults.keys():
         if isinstance(given[member], Mapping) and isinstance(defaults[member], Mapping):
-            merged[member] = _under(given[member], defaults[member])
+            merged[member] = under(given[member], defaults[member])
     return merged

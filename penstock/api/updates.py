@@ -10,7 +10,7 @@ from attrs import evolve
 
 from penstock.api.change import Change, begin
 from penstock.api.configurations import check_use, properties_in_use
-from penstock.api.defaults import chosen
+from penstock.api.defaults import chosen, under
 from penstock.api.request import CreateRequest
 from penstock.api.rooms import Rooms
 from penstock.api.validate import instance_type, logging
@@ -61,7 +61,7 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
     def wanted(record: ClusterRecord, _: Transaction) -> Change:
         shown = record.spec.api
         source = {name: shown[name] for name in given if name in shown}
-        if source == given:
+        if under(given, source) == source:
             raise _same("enhancedMonitoring", "monitoring and logging")
         return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
 
@@ -77,16 +77,18 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
         path = refused.invalid_parameter or ""
         raise BadRequest(refused.message.replace(path, "targetInstanceType"), "targetInstanceType") from refused
 
-    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+    def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         present = record.spec.instance_type
         if asked == present:
             raise _same("targetInstanceType", f"the broker type {present}")
-        return Change(
-            evolve(record.spec, instance_type=asked),
-            OperationKind.UPDATE_BROKER_TYPE,
-            {"InstanceType": present.removeprefix("kafka.")},
-            {"InstanceType": asked.removeprefix("kafka."), "before": {"instance_type": present}},
-        )
+        spec = evolve(record.spec, instance_type=asked)
+        target = {
+            "InstanceType": asked.removeprefix("kafka."),
+            "before": {"instance_type": present},
+            "live": _of_type(record.spec, spec, tx, rooms),
+        }
+        source = {"InstanceType": present.removeprefix("kafka.")}
+        return Change(spec, OperationKind.UPDATE_BROKER_TYPE, source, target)
 
     return begin(call, rooms, wanted)
 
@@ -117,12 +119,24 @@ def _live(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> 
     a broker's last start may hold another."""
     release = release_of(new.kafka_version)
     before, after = (effective(properties_in_use(tx, spec), release) for spec in (old, new))
-    unclean = rooms.settings.realism is Realism.MSK
-    plain = defaults(new, Role.BROKER, os.cpu_count() or 1, unclean)
+    plain = _plain(new, rooms)
     values = {
         name: value or plain.get(name) or ACCEPTED[name].default for name, value in split(before, after).live.items()
     }
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _of_type(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> Mapping[str, str]:
+    """What another type changes that no user said. The files say it too, and what was once set at run time, when a user
+    took a property out, is stronger than a file."""
+    said = effective(properties_in_use(tx, new), release_of(new.kafka_version))
+    before, after = _plain(old, rooms), _plain(new, rooms)
+    return {name: value for name, value in after.items() if before.get(name) != value and name not in said}
+
+
+def _plain(spec: ClusterSpec, rooms: Rooms) -> Mapping[str, str]:
+    """What brokers have without a configuration."""
+    return defaults(spec, Role.BROKER, os.cpu_count() or 1, rooms.settings.realism is Realism.MSK)
 
 
 def update_broker_storage(call: Call, rooms: Rooms) -> Output:
@@ -134,14 +148,16 @@ def update_broker_storage(call: Call, rooms: Rooms) -> Output:
             f"{path}: brokers of a cluster have volumes of one size; give one item whose kafkaBrokerNodeId is ALL.",
             path,
         )
-    return _grow(call, rooms, infos[0].get("VolumeSizeGB"), infos[0].get("ProvisionedThroughput"), path)
+    _no_throughput(infos[0].get("ProvisionedThroughput"), f"{path}.provisionedThroughput")
+    return _grow(call, rooms, infos[0].get("VolumeSizeGB"), path)
 
 
 def update_storage(call: Call, rooms: Rooms) -> Output:
     """The same by UpdateStorage, which could also turn on tiering: not built yet."""
     if call.params.get("StorageMode") not in (None, "LOCAL"):
         raise BadRequest("storageMode: tiered storage is not built yet; leave it out.", "storageMode")
-    return _grow(call, rooms, call.params.get("VolumeSizeGB"), call.params.get("ProvisionedThroughput"), "volumeSizeGB")
+    _no_throughput(call.params.get("ProvisionedThroughput"), "provisionedThroughput")
+    return _grow(call, rooms, call.params.get("VolumeSizeGB"), "volumeSizeGB")
 
 
 def update_rebalancing(call: Call, rooms: Rooms) -> Output:
@@ -152,9 +168,12 @@ def update_rebalancing(call: Call, rooms: Rooms) -> Output:
     )
 
 
-def _grow(call: Call, rooms: Rooms, size: int | None, throughput: Mapping[str, Any] | None, path: str) -> Output:
+def _no_throughput(throughput: Mapping[str, Any] | None, path: str) -> None:
     if throughput is not None and throughput.get("Enabled"):
         raise BadRequest(f"{path}: provisioned throughput is not built yet; leave it out.", path)
+
+
+def _grow(call: Call, rooms: Rooms, size: int | None, path: str) -> Output:
     if size is None:
         raise BadRequest(f"{path}: the request does not include any updates; give a larger volumeSizeGB.", path)
     if not 1 <= size <= LARGEST_VOLUME_GIB:

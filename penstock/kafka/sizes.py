@@ -33,6 +33,8 @@ _SIZES: Mapping[str, Size] = MappingProxyType(
 _LARGE = _SIZES["large"]
 _SHARE_OF_MACHINE = 8
 """A broker's heap is at most this part of the machine: three brokers, three controllers and the page cache share it."""
+LEAST_HEAP_MIB = 256
+"""With less no broker starts: the buffer of the log cleaner alone takes 128 MiB (seen on 4.3.1)."""
 
 
 def size_of(instance_type: str) -> Size:
@@ -41,10 +43,10 @@ def size_of(instance_type: str) -> Size:
 
 
 def heap_mib(instance_type: str, large_mib: int, machine_mib: int) -> int:
-    """The largest heap of a broker of this type, where a `large` one has `large_mib`: in proportion to EC2's memory, and
-    never more than a share of this machine (which a `large` one always gets)."""
+    """The largest heap of a broker of this type, where a `large` one has `large_mib`: in proportion to EC2's memory, never
+    more than a share of this machine (which a `large` one always gets), and never so little that Kafka cannot start."""
     wanted = large_mib * size_of(instance_type).memory_gib // _LARGE.memory_gib
-    return max(min(large_mib, wanted) // 2, min(wanted, max(large_mib, machine_mib // _SHARE_OF_MACHINE)))
+    return max(LEAST_HEAP_MIB, min(wanted, max(large_mib, machine_mib // _SHARE_OF_MACHINE)))
 
 
 def threads(instance_type: str, cores: int) -> Mapping[str, str]:

@@ -7,7 +7,7 @@ from inline_snapshot import snapshot
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
 from penstock.kafka.wire import KafkaError
-from penstock.model.plan import How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import Configure, Grow, How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
 
 
 @define
@@ -28,6 +28,9 @@ class Recorder:
     def write(self, node, leaves, fence):
         self._note("write", node.id.name, [leaf.path for leaf in leaves], fence)
 
+    def grow(self, node, fence):
+        self._note("grow", node.id.name, node.resources.volume_gib, fence)
+
     def stop(self, node, how, fence):
         self._note("stop", node.name, how, fence)
 
@@ -47,6 +50,9 @@ class Recorder:
 
     def set_config(self, number, values):
         self._note("set", number, dict(values))
+
+    def set_default(self, values):
+        self._note("set", None, dict(values))
 
 
 def carried_out(recorder, *actions):
@@ -72,6 +78,8 @@ def test_what_each_action_calls():
         Stop(broker(1), How.GRACEFUL),
         Unregister(broker(1), (broker(2), broker(3))),
         Renew(node(), ("client.pem",)),
+        Grow(node()),
+        Configure(broker(1), {"num.io.threads": "16"}),
         Lead(broker(2)),
         Remove(broker(3)),
     )
@@ -82,6 +90,8 @@ def test_what_each_action_calls():
             ("unregister", 1, [2, 3]),
             ("write", "broker-1", ["client.pem"], 7),
             ("set", 1, {"listener.name.client_secure.ssl.keystore.location": "/nodes/broker-1/client.pem"}),
+            ("grow", "broker-1", 100, 7),
+            ("set", None, {"num.io.threads": "16"}),
             ("elect", 2),
             ("remove", "broker-3", 7),
         ]
@@ -103,3 +113,14 @@ def test_a_start_that_fails_is_a_repair_under_way_and_a_failed_election_is_not()
     recorder = Recorder({("start", "broker-1"), ("elect", 2)})
     _, failures = carried_out(recorder, Start(node(1)), Lead(broker(2)))
     assert [(str(failure.target), failure.heals) for failure in failures] == [("broker 1", True), ("broker 2", False)]
+
+
+def test_a_volume_that_does_not_grow_and_a_setting_that_is_not_taken_are_no_repairs():
+    recorder = Recorder({("grow", "broker-1"), ("set", None)})
+    _, failures = carried_out(recorder, Grow(node(1)), Configure(broker(2), {"num.io.threads": "16"}))
+    assert [(failure.why, failure.heals) for failure in failures] == snapshot(
+        [
+            ("grow the volume of broker 1 to 100 GiB did not work: it is broken", False),
+            ("set num.io.threads=16 did not work: it is broken", False),
+        ]
+    )

@@ -10,6 +10,7 @@ from penstock.compute.base import Capabilities
 from penstock.control.cluster.observe import Observer
 from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Absent, Known, Unknown
+from penstock.model.operation import OpenOperation, OperationKind, OperationState
 
 
 @define
@@ -39,6 +40,9 @@ class Scene:
         self.asked.append(number)
         return number not in self.deaf
 
+    def config(self, number, names):
+        return self._told(("config", number, names), Known(dict.fromkeys(names, "1")))
+
     def close(self):
         self.closed += 1
 
@@ -64,7 +68,7 @@ class Watch:
         self.now += timedelta(seconds=after)
         self.scene.asked.clear()
         view = self.scene.view
-        return self.observer.look(view.spec, view.status, view.layout, None, depth, self.now)
+        return self.observer.look(view.spec, view.status, view.layout, view.operation, depth, self.now)
 
     def set(self, seen):
         self.scene.view = seen.view
@@ -211,3 +215,30 @@ def test_a_voter_that_keeps_up_is_believed_and_a_late_one_asked(watch):
     watch.set(three_brokers().behind(controller(2)))
     watch.look()
     assert watch.scene.asked == ["quorum", "brokers", 10_002]
+
+
+def updating(target):
+    """An update of the configuration is open."""
+    kind = OperationKind.UPDATE_CLUSTER_CONFIGURATION
+    return OpenOperation("op-1", kind, OperationState.UPDATE_IN_PROGRESS, NOW, target)
+
+
+def test_brokers_are_asked_for_the_settings_that_an_open_operation_changes_and_for_no_other(watch):
+    watch.set(three_brokers().killed(broker(2)).but(operation=updating({"live": {"b": "1", "a": "2"}})))
+    view = watch.look(depth=3)
+    asked = [each for each in watch.scene.asked if isinstance(each, tuple)]
+    assert asked == [("config", 1, ["a", "b"]), ("config", 3, ["a", "b"])], "once in a look, and those that run"
+    assert view.settings == {
+        1: Known({"a": "1", "b": "1"}),
+        2: Unknown("it does not run"),
+        3: Known({"a": "1", "b": "1"}),
+    }
+
+
+def test_settings_are_nobodys_business_where_none_are_changed_and_unknown_where_nobody_answers(watch):
+    for quiet in (three_brokers(), three_brokers().but(operation=updating({"live": {}})), three_brokers().rebooting(1)):
+        watch.set(quiet)
+        assert watch.look(depth=3).settings == {}
+    watch.set(three_brokers().but(operation=updating({"live": {"a": "2"}})))
+    watch.scene.unreachable = True
+    assert set(watch.look().settings.values()) == {Unknown("nobody answered")}

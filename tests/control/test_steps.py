@@ -3,9 +3,11 @@
 from attrs import evolve
 from fakes.views import ago, broker, controller, three_brokers
 
+from penstock.control.cluster.health import GIB
 from penstock.control.cluster.outcome import complete, running
 from penstock.control.cluster.steps import STEPS, finished, progress
-from penstock.model.operation import OperationKind, Step
+from penstock.model.observation import Known, Unknown, VolumeKind, VolumeUse
+from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step
 
 
 def shown(seen, before=()):
@@ -61,3 +63,69 @@ def test_every_kind_has_steps_and_words_for_its_states():
         assert STEPS[kind]
         assert running(kind).open
         assert not complete(kind).open
+
+
+def updating(seen, kind, **target):
+    return seen.but(operation=OpenOperation("op-1", kind, OperationState.PENDING, ago(1), target))
+
+
+def rolled(seen, *numbers):
+    """These brokers run as the new spec says; the others as the old one did."""
+    for number in numbers:
+        seen = rebooted(seen, number)
+    return seen
+
+
+def test_a_roll_is_done_when_every_node_runs_the_new_revision_and_all_is_in_sync():
+    seen = updating(three_brokers(), OperationKind.UPDATE_BROKER_TYPE).with_spec(instance_type="kafka.m7g.xlarge")
+    begun = [("ROLL_BROKERS", "IN_PROGRESS"), ("SET_DYNAMIC_PROPERTIES", "PENDING"), ("REJOIN_CLUSTER", "PENDING")]
+    assert shown(seen) == begun
+    assert shown(rolled(seen, 1, 2)) == begun
+    assert shown(rolled(seen, 1, 2, 3).killed(broker(3))) == begun
+    assert shown(rolled(seen, 1, 2, 3).out_of_sync(3))[-1] == ("REJOIN_CLUSTER", "IN_PROGRESS")
+    assert shown(rolled(seen, 1, 2, 3).behind(controller(2)))[-1] == ("REJOIN_CLUSTER", "IN_PROGRESS")
+    assert finished(progress(rolled(seen, 1, 2, 3).view, seen.view.operation))
+
+
+def test_properties_are_set_when_every_broker_says_so():
+    live = {"message.max.bytes": "2000000", "log.retention.ms": "7200000"}
+    seen = updating(three_brokers(), OperationKind.UPDATE_CLUSTER_CONFIGURATION, live=live)
+
+    def step(*settings):
+        told = dict(enumerate((each if isinstance(each, Unknown) else Known(each) for each in settings), 1))
+        return shown(seen.but(settings=told))[1]
+
+    done, waits = ("SET_DYNAMIC_PROPERTIES", "COMPLETED"), ("SET_DYNAMIC_PROPERTIES", "IN_PROGRESS")
+    assert step(live, live, live) == done
+    assert step(live, {**live, "message.max.bytes": "1048588"}, live) == waits
+    assert step(live, live, {**live, "log.retention.ms": None}) == waits
+    assert step(live, live, {"log.retention.ms": "7200000"}) == waits
+    assert step(live, Unknown("node 2 did not answer"), live) == waits
+    assert step() == waits, "no broker was asked"
+
+
+def test_where_nothing_is_set_at_run_time_nobody_has_to_say_so():
+    for target in ({}, {"live": {}}):
+        seen = updating(three_brokers(), OperationKind.UPDATE_CLUSTER_CONFIGURATION, **target)
+        assert finished(progress(seen.view, seen.view.operation))
+
+
+def test_volumes_have_grown_when_every_broker_has_the_size():
+    seen = updating(three_brokers(), OperationKind.UPDATE_BROKER_EBS_VOLUME).with_spec(volume_gib=200)
+    for sizes, status in (
+        ((200, 200, 200), "COMPLETED"),
+        ((200, 500, 200), "COMPLETED"),
+        ((200, 199, 200), "IN_PROGRESS"),
+        ((200, None, 200), "IN_PROGRESS"),
+    ):
+        grown = seen
+        for number, size in enumerate(sizes, 1):
+            volume = None if size is None else VolumeUse(VolumeKind.DIRECTORY, size * GIB, 0, 1000 * GIB)
+            grown = grown.with_run(broker(number), volume=volume)
+        assert shown(grown) == [("GROW_VOLUMES", status)], sizes
+    assert shown(seen.killed(broker(1))) == [("GROW_VOLUMES", "IN_PROGRESS")]
+
+
+def test_what_is_only_kept_is_done_at_once():
+    seen = updating(three_brokers(), OperationKind.UPDATE_CLUSTER_MONITORING, EnhancedMonitoring="PER_BROKER")
+    assert shown(seen) == [("KEEP_SETTINGS", "COMPLETED")]

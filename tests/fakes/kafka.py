@@ -6,7 +6,7 @@ shutdown needs a leader, and without one never ends; ISRs shrink at the end of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, field
@@ -22,6 +22,8 @@ ELECTION = timedelta(seconds=1)
 LEAVES = timedelta(seconds=0.4)
 """From the stop signal to the end of leaderships, and as long again to the end of the process."""
 CATCH_UP = timedelta(seconds=1.5)
+SETTING_TAKES = timedelta(seconds=0.5)
+"""Until broker 1 has taken what was set for all; broker 2 needs twice as long, and so on."""
 
 
 @define
@@ -64,6 +66,10 @@ class FakeKafka:
     """How the next unregistrations go wrong: the answer is lost and the order `applied`, carried out `late`, or `dropped`."""
     late: list[tuple[datetime, int]] = field(factory=list)
     """Orders that are carried out when their time comes, whoever has the number then."""
+    threads: dict[int, int] = field(factory=dict)
+    """`num.io.threads` of each broker, the one property that can be set here; 8 where it was never set."""
+    threads_due: list[tuple[datetime, int]] = field(factory=list)
+    """When the brokers have taken which size; one after another."""
 
     # -- the truth
 
@@ -115,6 +121,14 @@ class FakeKafka:
                 self._fence(number)
         for partition in self.topics:
             self._replicate(partition, now)
+        for due, size in list(self.threads_due):
+            for number in self.registrations:
+                if now >= due + SETTING_TAKES * number and self.threads.get(number, 8) != size:
+                    present = self.threads.get(number, 8)
+                    assert present <= 2 * size <= 4 * present, f"broker {number} cannot go from {present} to {size}"
+                    self.threads[number] = size
+            if now >= due + SETTING_TAKES * max(self.registrations):
+                self.threads_due.remove((due, size))
 
     def _elect(self, now: datetime) -> None:
         votes = self.votes()
@@ -243,6 +257,19 @@ class FakeKafka:
         if not self.open(number):
             raise KafkaUnreachable(f"node {number} did not answer")
         self.machine.called()
+
+    def set_default(self, values: Mapping[str, str]) -> None:
+        self._any_broker()
+        (size,) = values.values()
+        assert values == {"num.io.threads": size}
+        self.machine.verbs.append(f"set {size} threads")
+        self.threads_due.append((self.machine.now, int(size)))
+        self.machine.called()
+
+    def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
+        if not self.open(number):
+            raise KafkaUnreachable(f"node {number} did not answer")
+        return {name: str(self.threads.get(number, 8)) for name in names}
 
     def close(self) -> None:
         """Nothing is open."""

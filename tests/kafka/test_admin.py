@@ -445,6 +445,15 @@ def test_settings_of_a_controller_go_to_the_active_one_and_of_a_broker_to_itself
     assert one.asked == []
 
 
+def test_settings_of_all_brokers_go_to_whichever_answers(cluster, admin):
+    one, two = cluster(1, 2)
+    two.on(IncrementalAlterConfigsRequest, altered(0))
+    admin(one, two).set_default({"num.io.threads": "16"})
+    (request,) = two.asked
+    assert [(each.resource_type, each.resource_name) for each in request.resources] == [(4, "")]
+    assert [(each.name, each.value) for each in request.resources[0].configs] == [("num.io.threads", "16")]
+
+
 def test_partitions_that_keep_another_leader_are_named(cluster, admin):
     (one,) = cluster(1)
     kind = ElectLeadersResponse.ReplicaElectionResult

@@ -4,6 +4,7 @@ What must never happen is asserted at each verb against the truth of the simulat
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 from uuid import uuid4
 
@@ -279,6 +280,20 @@ class Play:
         lively = self.whole() and all(process.moves for process in self.machine.running())
         pending = self.kafka.losses or self.kafka.late or any(i.fails or i.refuses for i in self.machine.ills.values())
         self.reboots.append(Reboot(operation, node, self._starts(node), disturbed=not lively or bool(pending)))
+        self._woken = True
+
+    def update(self, kind: OperationKind, target: Mapping[str, object], **wanted: object) -> None:
+        """An update of an ACTIVE cluster: other fields of its spec, and the way back to what they were."""
+        with self.store.write() as rows:
+            record = rows.clusters.get(self.cluster)
+            assert record is not None
+            before = {name: getattr(record.spec, name) for name in wanted}
+            told = {**target, **({"before": before} if before else {})}
+            rows.operations.open(
+                kind, self.cluster, source={}, target=told, client_request_id="u", now=self.machine.now
+            )
+            rows.clusters.put_spec(evolve(record.spec, **wanted))
+            rows.queue.wake(self.cluster)
         self._woken = True
 
     def lose_volume(self, node: NodeId) -> None:

@@ -133,8 +133,13 @@ class Observer:
         wanted = view.operation.target.get("live") if view.operation is not None else None
         if not wanted:
             return {}
-        brokers = [node.id for node in view.layout if node.id.role is Role.BROKER]
-        return {node.number: _known(partial(admin.config, node.number, sorted(wanted))) for node in brokers}
+        return {
+            node.id.number: _known(partial(admin.config, node.id.number, sorted(wanted)))
+            if _asked(node, view, Role.BROKER)
+            else Unknown("it does not run")
+            for node in view.layout
+            if node.id.role is Role.BROKER
+        }
 
     def _shown(self, view: ClusterView) -> Mapping[NodeId, Observed[datetime]]:
         """What client listeners show, of a cluster where all is quiet: the file on the disk proves nothing."""

@@ -210,7 +210,11 @@ class ClusterReconciler:
         status = computed_status(view, plan, now, around.patience)
         operation, ending = self._operation(view, status)
         if ending is not None:
-            status = computed_status(evolve(view, operation=None), plan, now, around.patience)
+            later = computed_status(evolve(view, operation=None), plan, now, around.patience)
+            if ending.why is None and later.state is not ClusterState.ACTIVE:
+                ending = None  # complete means ACTIVE again (msk.md 2.2)
+            else:
+                status = later
         sentence = sentences.passed(view, status, done, failures, ending)
         undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
         changed = undated or (status, operation) != (view.status, view.operation)
@@ -249,7 +253,7 @@ class ClusterReconciler:
         return operation, None
 
     def _last_words(self, node: NodeId) -> str:
-        return next(iter(reversed(self._around.compute.tail(node, 1))), "")
+        return sentences.last_words(self._around.compute.tail(node, sentences.LAST_LINES))
 
     def _next(self, view: ClusterView, plan: Plan, status: ClusterStatus, done: Sequence[Done], now: datetime) -> float:
         if status.state is ClusterState.FAILED:

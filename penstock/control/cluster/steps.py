@@ -55,7 +55,11 @@ def _kept(view: ClusterView, operation: OpenOperation) -> bool:
 STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
     OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
     OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
-    OperationKind.UPDATE_BROKER_TYPE: (("ROLL_BROKERS", _rolled), ("REJOIN_CLUSTER", _in_sync)),
+    OperationKind.UPDATE_BROKER_TYPE: (
+        ("ROLL_BROKERS", _rolled),
+        ("SET_DYNAMIC_PROPERTIES", _configured),
+        ("REJOIN_CLUSTER", _in_sync),
+    ),
     OperationKind.UPDATE_CLUSTER_CONFIGURATION: (
         ("ROLL_BROKERS", _rolled),
         ("SET_DYNAMIC_PROPERTIES", _configured),

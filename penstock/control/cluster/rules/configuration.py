@@ -5,7 +5,7 @@ pools go in steps that Kafka accepts, and the next one waits until every broker 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
@@ -25,29 +25,33 @@ def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
     if view.depth < 2:
         draft.look(2)
         return
-    values: dict[str, str] = {}
-    for name, value in wanted.items():
-        for number, seen in view.settings.items():
-            match seen:
-                case Unknown(why):
-                    draft.wait(on=f"broker {number}", because=f"its settings are not known: {why}")
-                    return
-                case Known(settings) if not same(name, settings.get(name), value):
-                    values[name] = _next(name, settings.get(name), value)
-                case _:
-                    pass
+    seen: list[Mapping[str, str | None]] = []
+    for number, settings in view.settings.items():
+        match settings:
+            case Unknown(why):
+                draft.wait(on=f"broker {number}", because=f"its settings are not known: {why}")
+                return
+            case Known(values):
+                seen.append(values)
+    missed = {
+        name: _next(name, [values.get(name) for values in seen], value)
+        for name, value in wanted.items()
+        if not all(same(name, values.get(name), value) for values in seen)
+    }
     asked = next((node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)), None)
-    if values and asked is not None:
-        draft.act(Configure(asked, values), because="the configuration was updated")
+    if missed and asked is not None:
+        draft.act(Configure(asked, missed), because="the configuration was updated")
 
 
 def same(name: str, present: str | None, wanted: str) -> bool:
-    """Does the broker have it? What Kafka hides cannot be compared, and counts as taken."""
-    return present is None or ACCEPTED[name].normal(present) == ACCEPTED[name].normal(wanted)
+    """Does the broker have it? None is what nobody has set (`log.retention.ms`); nothing accepted is hidden by Kafka."""
+    return present is not None and ACCEPTED[name].normal(present) == ACCEPTED[name].normal(wanted)
 
 
-def _next(name: str, present: str | None, wanted: str) -> str:
-    """The value to set now: the wanted one, or the next size of a thread pool on its way there."""
-    if not ACCEPTED[name].threads or present is None:
+def _next(name: str, present: Sequence[str | None], wanted: str) -> str:
+    """The value to set now: the wanted one, or the next size of a thread pool from where the last of the brokers is."""
+    sizes = [int(each) for each in present if each is not None] if ACCEPTED[name].threads else []
+    if not sizes:
         return wanted
-    return str(steps(int(present), int(wanted))[0])
+    last = max(sizes, key=lambda size: abs(size - int(wanted)))
+    return str(steps(last, int(wanted))[0])

@@ -1,0 +1,69 @@
+"""Volumes grow while they are used where the machine can, else with a safe restart; they never shrink."""
+
+import pytest
+from fakes.views import broker, three_brokers
+from inline_snapshot import snapshot
+
+from penstock.control.cluster.health import GIB
+from penstock.control.cluster.rules.storage import storage
+from penstock.model.observation import VolumeKind, VolumeUse
+from penstock.model.plan import Grow, How, Stop
+
+
+def having(*sizes, kind=VolumeKind.DIRECTORY, wanted=200):
+    """Brokers whose volumes have these sizes in GiB, in a cluster that wants another one."""
+    seen = three_brokers().with_spec(volume_gib=wanted)
+    for number, size in enumerate(sizes, 1):
+        volume = None if size is None else VolumeUse(kind, size * GIB, 0, 1000 * GIB)
+        seen = seen.with_run(broker(number), volume=volume)
+    return seen
+
+
+def actions(seen, *rules):
+    return [reasoned.action for reasoned in seen.plan(*rules).actions]
+
+
+def test_every_volume_that_is_too_small_grows_at_once():
+    assert having(100, 200, 100).text() == snapshot("""\
+grow the volume of broker 1 to 200 GiB | 200 GiB are wanted and the volume of broker 1 has 100
+grow the volume of broker 3 to 200 GiB | 200 GiB are wanted and the volume of broker 3 has 100\
+""")
+
+
+def test_a_larger_one_is_satisfied():
+    assert having(200, 201, 5000).text() == "nothing"
+
+
+def test_nothing_is_concluded_from_a_size_that_is_not_known_nor_of_a_node_that_does_not_run():
+    assert actions(having(None, 200, 200), storage) == []
+    assert actions(having(100, 200, 200).killed(broker(1)), storage) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "in_use", "grows"),
+    [
+        (VolumeKind.DIRECTORY, True, True),
+        (VolumeKind.DIRECTORY, False, True),
+        (VolumeKind.FILESYSTEM, True, True),
+        (VolumeKind.FILESYSTEM, False, False),
+    ],
+)
+def test_only_a_filesystem_that_this_machine_cannot_enlarge_in_use_takes_a_restart(kind, in_use, grows):
+    seen = having(100, 200, 200, kind=kind).but(grows_in_use=in_use)
+    node = seen.view.node(broker(1))
+    assert actions(seen, storage) == [Grow(node) if grows else Stop(node.id, How.GRACEFUL)]
+
+
+def test_such_restarts_are_one_at_a_time_and_only_where_clients_keep_their_data():
+    seen = having(100, 100, 100, kind=VolumeKind.FILESYSTEM).but(grows_in_use=False)
+    assert actions(seen, storage) == [Stop(broker(1), How.GRACEFUL)]
+    assert (
+        actions(having(100, 100, 200, kind=VolumeKind.FILESYSTEM).out_of_sync(3).but(grows_in_use=False), storage) == []
+    )
+    assert seen.only(2).drafted(storage).depth == 3
+
+
+def test_controllers_have_no_volume_to_speak_of():
+    seen = having(200, 200, 200)
+    assert all(action.target.role == "broker" for action in actions(seen))
+    assert actions(seen) == []

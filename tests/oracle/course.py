@@ -1,0 +1,84 @@
+"""An update as a user watches it: the operation from call to end, and the processes that it touched."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+from attrs import define, field
+from oracle.plane import DEADLINE, Cluster
+
+BROKERS = ("broker-1", "broker-2", "broker-3")
+
+
+@define
+class Runs:
+    """The runs of a cluster's nodes as they were, and what has become of them since."""
+
+    cluster: Cluster
+    pids: dict[str, int] = field(init=False)
+    ended: dict[str, list[str]] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.pids = self.cluster.pids()
+        self.ended = {node: [run["run"] for run in self.cluster.ended(node)] for node in self.pids}
+
+    def since(self, node: str) -> list[dict[str, Any]]:
+        """The node's runs that ended since."""
+        return [run for run in self.cluster.ended(node) if run["run"] not in self.ended[node]]
+
+    def check_untouched(self) -> None:
+        assert self.cluster.pids() == self.pids
+
+    def check_rolled(self) -> None:
+        """Every broker was restarted once by us, one at a time; nobody else was."""
+        runs = {node: self.since(node) for node in self.pids}
+        assert {node: [run["requested"] for run in ended] for node, ended in runs.items() if ended} == {
+            node: [True] for node in BROKERS
+        }
+        times = sorted((runs[node][0]["ended"], self.cluster.record(node)["started"]) for node in BROKERS)
+        for (_, started), (ended, _) in pairwise(times):
+            assert started < ended, f"two brokers were away at once: {times}"
+
+
+@define
+class Course:
+    """An operation as a script sees it that polls: from the answer of the call to its end."""
+
+    cluster: Cluster
+    operation: str
+    states: list[str] = field(factory=list)
+    clusters: list[Mapping[str, Any]] = field(factory=list)
+    info: dict[str, Any] = field(factory=dict)
+
+    def look(self) -> str:
+        kafka = self.cluster.plane.kafka
+        self.clusters.append(self.cluster.describe())
+        self.info = kafka.describe_cluster_operation(ClusterOperationArn=self.operation)["ClusterOperationInfo"]
+        self.states.append(self.info["OperationState"])
+        return self.states[-1]
+
+    def end(self, state: str = "UPDATE_COMPLETE", deadline: float = 2 * DEADLINE) -> Course:
+        """Poll until the operation is over; it must have ended like this, and gone forward alone."""
+        last = time.monotonic() + deadline
+        while self.look() not in ("UPDATE_COMPLETE", "UPDATE_FAILED"):
+            assert time.monotonic() < last, f"{self.info}\n{self.cluster.said()}"
+            time.sleep(0.03)
+        assert self.states[-1] == state, f"{self.info}\n{self.cluster.said()}"
+        order = [each for each in ("PENDING", "UPDATE_IN_PROGRESS", state) if each in self.states]
+        assert list(dict.fromkeys(self.states)) == order
+        return self
+
+    def check_complete(self, before: Mapping[str, Any], steps: list[str]) -> Mapping[str, Any]:
+        """The cluster is ACTIVE in the very moment in which the operation is complete, under a third version."""
+        after = self.cluster.describe()
+        assert after["State"] == "ACTIVE", self.cluster.said()
+        assert {each["State"] for each in self.clusters[:-1]} <= {"UPDATING", "ACTIVE"}
+        during = self.clusters[0]
+        assert len({each["CurrentVersion"] for each in (before, during, after)}) == 3
+        assert [step["StepName"] for step in self.info["OperationSteps"]] == steps
+        assert {step["StepInfo"]["StepStatus"] for step in self.info["OperationSteps"]} == {"COMPLETED"}
+        assert "ErrorInfo" not in self.info
+        return after
