@@ -53,6 +53,7 @@ def _kept(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
+    OperationKind.INCREASE_BROKER_COUNT: (("START_BROKERS", _in_sync),),
     OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
     OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
     OperationKind.UPDATE_BROKER_TYPE: (("ROLL_BROKERS", _rolled), ("REJOIN_CLUSTER", _in_sync)),

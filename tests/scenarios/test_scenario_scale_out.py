@@ -1,0 +1,42 @@
+"""More brokers join a cluster in use: nobody is restarted, and they take part in new topics."""
+
+from oracle.load import check, loaded, make_topic, topic_state
+from oracle.plane import Plane, until
+
+
+def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
+    orders = standing.create("wide")
+    config = orders.client("tls")
+    make_topic(config, "before", 3)
+    before, version = orders.pids(), orders.describe()["CurrentVersion"]
+    with loaded(config, "before", 3) as load:
+        answer = orders.plane.kafka.update_broker_count(
+            ClusterArn=orders.arn, CurrentVersion=version, TargetNumberOfBrokerNodes=6
+        )
+        assert orders.describe()["State"] == "UPDATING"
+        assert orders.describe()["Provisioned"]["NumberOfBrokerNodes"] == 3, "the old count is shown until all is done"
+        orders.active()
+        load.advance()
+    shown = orders.describe()
+    assert shown["Provisioned"]["NumberOfBrokerNodes"] == 6
+    assert shown["CurrentVersion"] != version
+    operation = orders.plane.kafka.describe_cluster_operation(ClusterOperationArn=answer["ClusterOperationArn"])
+    info = operation["ClusterOperationInfo"]
+    assert (info["OperationType"], info["OperationState"]) == ("INCREASE_BROKER_COUNT", "UPDATE_COMPLETE")
+    assert (info["SourceClusterInfo"], info["TargetClusterInfo"]) == (
+        {"NumberOfBrokerNodes": 3},
+        {"NumberOfBrokerNodes": 6},
+    )
+    after = orders.pids()
+    assert {node: pid for node, pid in after.items() if node in before} == before, "a node was restarted"
+    assert set(after) - set(before) == {"broker-4", "broker-5", "broker-6"}
+    make_topic(config, "after", 12)
+    until(
+        lambda: {n for _, isr in topic_state(config, "after").values() for n in isr} == {1, 2, 3, 4, 5, 6},
+        "all take part",
+    )
+    with loaded(config, "after", 12) as later:
+        later.advance()
+    check(config, "before", 3, [load])
+    check(config, "after", 12, [later])
+    orders.delete()
