@@ -72,7 +72,8 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
 
 
 def update_broker_count(call: Call, rooms: Rooms) -> Output:
-    """More brokers, spread over the zones like the first ones. As on MSK's Standard brokers, partitions stay where they are."""
+    """More brokers, spread over the zones like the first ones. Partitions take their share of them, unless the setting
+    `rebalance_after_scale` is off: then they stay where they are, as on MSK's Standard brokers."""
     asked: int = call.params["TargetNumberOfBrokerNodes"]
     path = "targetNumberOfBrokerNodes"
 
@@ -92,7 +93,7 @@ def update_broker_count(call: Call, rooms: Rooms) -> Output:
             evolve(spec, nodes=nodes),
             OperationKind.INCREASE_BROKER_COUNT,
             {"NumberOfBrokerNodes": present},
-            {"NumberOfBrokerNodes": asked},
+            {"NumberOfBrokerNodes": asked, "rebalance": rooms.settings.rebalance_after_scale},
         )
 
     return begin(call, rooms, wanted)

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
+from penstock.model.rebalance import Move
 
 
 @frozen
@@ -111,6 +112,22 @@ class Configure:
 
 
 @frozen
+class Reassign:
+    """Order other replicas for some partitions; Kafka copies them in its own time."""
+
+    target: NodeId
+    """The broker that stands for all of them."""
+    moves: tuple[Move, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"move {len(self.moves)} partitions ({self.moves[0].why})"
+            if len(self.moves) == 1
+            else f"move {len(self.moves)} partitions"
+        )
+
+
+@frozen
 class Lead:
     """Elect the preferred leaders of all partitions."""
 
@@ -131,7 +148,7 @@ class Remove:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Lead | Remove
+Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Reassign | Lead | Remove
 
 
 @frozen

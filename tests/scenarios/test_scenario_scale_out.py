@@ -1,4 +1,4 @@
-"""More brokers join a cluster in use: nobody is restarted, and they take part in new topics."""
+"""More brokers join a cluster in use: nobody is restarted, partitions take their share of them, and nothing is lost."""
 
 from oracle.load import check, loaded, make_topic, topic_state
 from oracle.plane import Plane, until
@@ -7,9 +7,9 @@ from oracle.plane import Plane, until
 def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     orders = standing.create("wide")
     config = orders.client("tls")
-    make_topic(config, "before", 3)
+    make_topic(config, "before", 12)
     before, version = orders.pids(), orders.describe()["CurrentVersion"]
-    with loaded(config, "before", 3) as load:
+    with loaded(config, "before", 12) as load:
         answer = orders.plane.kafka.update_broker_count(
             ClusterArn=orders.arn, CurrentVersion=version, TargetNumberOfBrokerNodes=6
         )
@@ -27,6 +27,9 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
         {"NumberOfBrokerNodes": 3},
         {"NumberOfBrokerNodes": 6},
     )
+    spread = topic_state(config, "before")
+    assert {n for _, isr in spread.values() for n in isr} & {4, 5, 6}, f"nothing moved to the new brokers: {spread}"
+    assert all(len(isr) == 3 for _, isr in spread.values())
     after = orders.pids()
     assert {node: pid for node, pid in after.items() if node in before} == before, "a node was restarted"
     assert set(after) - set(before) == {"broker-4", "broker-5", "broker-6"}
@@ -37,6 +40,6 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     )
     with loaded(config, "after", 12) as later:
         later.advance()
-    check(config, "before", 3, [load])
+    check(config, "before", 12, [load])
     check(config, "after", 12, [later])
     orders.delete()

@@ -13,7 +13,20 @@ from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
-from penstock.model.plan import Action, Configure, Grow, Lead, Reasoned, Rehouse, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import (
+    Action,
+    Configure,
+    Grow,
+    Lead,
+    Reasoned,
+    Reassign,
+    Rehouse,
+    Remove,
+    Renew,
+    Start,
+    Stop,
+    Unregister,
+)
 
 
 @frozen
@@ -75,7 +88,9 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
             why = f"{reasoned.action} did not work: {error}"
             outcomes.append(
                 Failure(
-                    reasoned.action.target, why, heals=not isinstance(reasoned.action, Configure | Grow | Lead | Renew)
+                    reasoned.action.target,
+                    why,
+                    heals=not isinstance(reasoned.action, Configure | Grow | Lead | Reassign | Renew),
                 )
             )
             break
@@ -99,6 +114,10 @@ def act(action: Action, hands: Hands) -> str:
             hands.compute.grow(node, hands.fence)
         case Configure(_, values):
             hands.admin().set_default(values)
+        case Reassign(_, moves):
+            refused = hands.admin().mover().reassign({move.key: move.replicas for move in moves})
+            if refused:
+                raise KafkaError("; ".join(f"{topic}-{index}: {why}" for (topic, index), why in refused.items()))
         case Lead(target):
             hands.admin().elect_preferred(target.number)
         case Remove(target):

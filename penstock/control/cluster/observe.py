@@ -16,8 +16,11 @@ from attrs import define, evolve, field
 from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
+from penstock.control.cluster.health import GIB
+from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
+from penstock.kafka.reassign import Reassignment
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
@@ -26,11 +29,13 @@ from penstock.model.observation import (
     ClusterView,
     Known,
     Observed,
+    Partition,
     Running,
     Sighting,
     Unknown,
 )
 from penstock.model.operation import OpenOperation
+from penstock.model.rebalance import Facts, Key
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 
 T = TypeVar("T")
@@ -67,6 +72,7 @@ class Observer:
         self._connect = admin
         self._probe = probe
         self._lock = Lock()
+        self._reassignments: Mapping[Key, Reassignment] = {}
         self._grows_in_use = compute.capabilities.grows_in_use  # a fact of the machine: asked once
         self._memory = Memory()
         self._admin: Admin | None = None
@@ -109,10 +115,30 @@ class Observer:
             )
             view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
             view = evolve(view, settings=self._settings(view, admin))
-        if depth >= PARTITIONS:
+        if depth >= PARTITIONS and moves(view):
+            partitions, balance = self._balance(view, admin)
+            view = evolve(view, partitions=partitions, balance=balance, depth=PARTITIONS)
+        elif depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
             view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
         return view
+
+    def _balance(self, view: ClusterView, admin: Admin) -> tuple[Observed[tuple[Partition, ...]], Observed[Facts]]:
+        """Partitions, and who holds how much of them. Reassignments are asked before and after: metadata lags behind them."""
+        mover, last = admin.mover(), self._reassignments
+        try:
+            before = mover.reassignments()
+            partitions = admin.partitions()
+            self._reassignments = mover.reassignments()
+            dirs = {n.id.number: mover.log_dirs(n.id.number) for n in view.layout if n.id.role is Role.BROKER}
+        except KafkaError as error:
+            return Unknown(str(error)), Unknown(str(error))
+        brokers = [
+            gather.broker(n.id.number, n.zone, dirs[n.id.number], n.resources.volume_gib * GIB)
+            for n in view.layout
+            if n.id.role is Role.BROKER
+        ]
+        return Known(partitions), Known(gather.facts(brokers, partitions, (last, before, self._reassignments), dirs))
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:
         """The connection to this cluster; a new one where its nodes changed."""
@@ -174,6 +200,11 @@ class Observer:
                 idle[node.id] = since
         served = {node for node, pid in memory.served.items() if (run := view.running(node)) and run.pid == pid}
         return evolve(view, idle_since=idle, silent_since=silent, served=frozenset(served))
+
+
+def moves(view: ClusterView) -> bool:
+    """Does the open operation move partitions?"""
+    return view.operation is not None and bool(view.operation.target.get("rebalance"))
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

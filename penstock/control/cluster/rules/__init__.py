@@ -10,6 +10,7 @@ from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.certificates import certificates
 from penstock.control.cluster.rules.configuration import configuration
 from penstock.control.cluster.rules.leaders import leaders
+from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.removal import removal
 from penstock.control.cluster.rules.replace import replace
@@ -33,6 +34,7 @@ RULES: tuple[Rule, ...] = (
     storage,  # what is too small grows
     revision,  # what runs an older revision is restarted, safely
     configuration,  # what Kafka takes at run time is set at run time
+    rebalance,  # partitions take their share of brokers that joined
     leaders,  # leaders go where they belong
 )
 
