@@ -83,7 +83,7 @@ def update_broker_count(call: Call, rooms: Rooms) -> Output:
         if asked == present:
             raise _same(path, f"{present} brokers")
         if asked < present:
-            raise BadRequest(f"{path}: removing brokers is not built yet; the cluster has {present}.", path)
+            return _fewer(record, asked, path)
         if asked % zones or asked > MOST_BROKERS:
             raise BadRequest(
                 f"{path}: takes a multiple of the cluster's {zones} zones, up to {MOST_BROKERS}; not {asked}.", path
@@ -97,6 +97,26 @@ def update_broker_count(call: Call, rooms: Rooms) -> Output:
         )
 
     return begin(call, rooms, wanted)
+
+
+def _fewer(record: ClusterRecord, asked: int, path: str) -> Change:
+    """The newest broker of each zone leaves. Unlike MSK, which wants empty brokers, they are emptied here."""
+    spec = record.spec
+    present, zones = len(spec.brokers), len(spec.subnets)
+    if asked != present - zones or asked < zones:
+        raise BadRequest(
+            f"{path}: one broker of each of the {zones} zones is removed at a time, and one of each stays: from {present} "
+            f"brokers to {present - zones}{'' if present > zones else ', which this cluster cannot'}; not {asked}.",
+            path,
+        )
+    leaving = {place.id for place in spec.brokers[asked:]}
+    nodes = tuple(evolve(place, leaving=place.id in leaving) for place in spec.nodes)
+    return Change(
+        evolve(spec, nodes=nodes),
+        OperationKind.DECREASE_BROKER_COUNT,
+        {"NumberOfBrokerNodes": present},
+        {"NumberOfBrokerNodes": asked, "rebalance": True},
+    )
 
 
 def update_broker_type(call: Call, rooms: Rooms) -> Output:

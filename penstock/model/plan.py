@@ -128,6 +128,27 @@ class Reassign:
 
 
 @frozen
+class Cordon:
+    """Close a broker to new replicas, or open it again."""
+
+    target: NodeId
+    closed: bool
+
+    def __str__(self) -> str:
+        return f"{'close' if self.closed else 'open'} {self.target} {'to' if self.closed else 'for'} new replicas"
+
+
+@frozen
+class Retire:
+    """Write down that an emptied and ended broker is no part of the cluster any more."""
+
+    target: NodeId
+
+    def __str__(self) -> str:
+        return f"retire {self.target}"
+
+
+@frozen
 class Lead:
     """Elect the preferred leaders of all partitions."""
 
@@ -143,12 +164,14 @@ class Remove:
     """Take away the node: process, directory, endpoint; the volume goes too, or to quarantine where its owner is in doubt."""
 
     target: NodeId
+    keep: bool = False
+    """The volume goes to quarantine in any case."""
 
     def __str__(self) -> str:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Reassign | Lead | Remove
+Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Reassign | Cordon | Retire | Lead | Remove
 
 
 @frozen

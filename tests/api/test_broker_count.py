@@ -20,7 +20,7 @@ def ask(kafka, cluster, count):
 
 @pytest.mark.parametrize(
     ("count", "words"),
-    [(3, "already"), (2, "not built yet"), (4, "multiple"), (63, "up to 60")],
+    [(3, "already"), (2, "one of each stays"), (4, "multiple"), (63, "up to 60")],
 )
 def test_a_count_that_cannot_be(kafka, cluster, count: int, words: str) -> None:
     with pytest.raises(ClientError) as error:

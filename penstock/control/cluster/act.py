@@ -16,6 +16,7 @@ from penstock.model.node import Leaf, NodeSpec
 from penstock.model.plan import (
     Action,
     Configure,
+    Cordon,
     Grow,
     Lead,
     Reasoned,
@@ -23,6 +24,7 @@ from penstock.model.plan import (
     Rehouse,
     Remove,
     Renew,
+    Retire,
     Start,
     Stop,
     Unregister,
@@ -40,6 +42,8 @@ class Hands:
     fence: int
     write_down: Callable[[NodeId, str], None]
     """Make this the directory id of the node, in the rows."""
+    retire: Callable[[NodeId], None]
+    """The node is no part of the cluster any more, in the rows."""
 
 
 @frozen
@@ -118,10 +122,15 @@ def act(action: Action, hands: Hands) -> str:
             refused = hands.admin().mover().reassign({move.key: move.replicas for move in moves})
             if refused:
                 raise KafkaError("; ".join(f"{topic}-{index}: {why}" for (topic, index), why in refused.items()))
+        case Cordon(target, closed):
+            mover = hands.admin().mover()
+            mover.cordon(target.number) if closed else mover.uncordon(target.number)
+        case Retire(target):
+            hands.retire(target)
         case Lead(target):
             hands.admin().elect_preferred(target.number)
-        case Remove(target):
-            quarantined = hands.compute.remove(target, hands.fence)
+        case Remove(target, keep):
+            quarantined = hands.compute.remove(target, hands.fence, keep=keep)
             return f"its volume is quarantined at {quarantined}" if quarantined else ""
     return ""
 

@@ -25,6 +25,15 @@ class Mover(Protocol):
     def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
         """Order replicas; returns partition -> why, of those that were refused."""
 
+    def cordoned(self, number: int) -> bool | None:
+        """Is the broker closed to new replicas? None where its Kafka knows no such thing."""
+
+    def cordon(self, number: int) -> bool:
+        """Close the broker to new replicas; False where its Kafka cannot."""
+
+    def uncordon(self, number: int) -> None:
+        """Open it again."""
+
 
 class Admin(Protocol):
     """One connection to one cluster. `via` are numbers of nodes that may be asked, best first."""

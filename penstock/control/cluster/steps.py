@@ -49,6 +49,11 @@ def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
             return False
 
 
+def _left(view: ClusterView, operation: OpenOperation) -> bool:
+    here = set(view.sightings) | set(view.strays)
+    return not any(place.leaving for place in view.spec.nodes) and not here & set(view.spec.retired)
+
+
 def _grown(view: ClusterView, operation: OpenOperation) -> bool:
     return all(large_enough(node, view) for node in view.layout if node.id.role is Role.BROKER)
 
@@ -69,6 +74,7 @@ def _kept(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
+    OperationKind.DECREASE_BROKER_COUNT: (("EMPTY_AND_REMOVE_BROKERS", _left), ("REJOIN_CLUSTER", _in_sync)),
     OperationKind.INCREASE_BROKER_COUNT: (
         ("START_BROKERS", _all_serve),
         ("MOVE_PARTITIONS", _balanced),

@@ -9,7 +9,7 @@ from penstock.control.cluster.health import missing
 from penstock.control.cluster.rebalance.step import next_moves
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known, Unknown
-from penstock.model.plan import Reassign
+from penstock.model.plan import Cordon, Reassign
 from penstock.model.rebalance import Aims, Limits
 
 
@@ -25,6 +25,10 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
     if view.depth < PARTITIONS:
         draft.look(PARTITIONS)
         return
+    for node in view.layout:
+        closed = view.cordoned.get(node.id.number)
+        if node.id.role is Role.BROKER and closed is not None and closed is not view.spec.place(node.id).leaving:
+            draft.act(Cordon(node.id, not closed), because=f"{node.id} {'stays' if closed else 'is to leave'}")
     match view.balance:
         case Unknown(why):
             draft.wait(on="the rebalance", because=f"it is not known where replicas are: {why}")
