@@ -25,7 +25,7 @@ from penstock.control.cluster.configured import effective_of
 from penstock.control.cluster.layout import Frame
 from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
 from penstock.control.loop import Loop, boot_seconds
-from penstock.kafka.admin import ClusterAdmin, NodeAddress
+from penstock.kafka.admin import ClusterAdmin
 from penstock.kafka.listeners import CONTROLLER, REPLICATION, STANDARD_PORTS
 from penstock.kafka.plugin import AUTHORIZER
 from penstock.kafka.properties import PLANE_NAME
@@ -33,7 +33,7 @@ from penstock.kafka.reach import Reach
 from penstock.kafka.runtimes import Runtimes
 from penstock.kafka.sizes import heap_mib
 from penstock.kafka.versions import catalogue
-from penstock.kafka.wire import mutual_tls_of, shown_since
+from penstock.kafka.wire import NodeAddress, mutual_tls_of, shown_since
 from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
 from penstock.model.spec import ClusterSpec, ClusterState

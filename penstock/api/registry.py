@@ -31,6 +31,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("kafka", "ListKafkaVersions"): versions.list_kafka_versions,
         ("kafka", "GetCompatibleKafkaVersions"): versions.get_compatible_kafka_versions,
         ("kafka", "RebootBroker"): updates.reboot_broker,
+        ("kafka", "UpdateBrokerCount"): updates.update_broker_count,
         ("kafka", "UpdateBrokerStorage"): updates.update_broker_storage,
         ("kafka", "UpdateBrokerType"): updates.update_broker_type,
         ("kafka", "UpdateClusterConfiguration"): updates.update_cluster_configuration,

@@ -16,6 +16,7 @@ from penstock.api.rooms import Rooms
 from penstock.api.validate import instance_type, logging
 from penstock.kafka.accepted import ACCEPTED, release_of
 from penstock.kafka.configuration import effective, split
+from penstock.kafka.placement import add_brokers
 from penstock.kafka.properties import defaults
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
@@ -27,6 +28,8 @@ from penstock.wire.call import Call, Output
 from penstock.wire.errors import BadRequest
 
 LARGEST_VOLUME_GIB = 16384
+MOST_BROKERS = 60
+"""Of a KRaft cluster (msk.md 12.1)."""
 
 
 def reboot_broker(call: Call, rooms: Rooms) -> Output:
@@ -66,6 +69,54 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
         return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
 
     return begin(call, rooms, wanted)
+
+
+def update_broker_count(call: Call, rooms: Rooms) -> Output:
+    """More brokers, spread over the zones like the first ones. Partitions take their share of them, unless the setting
+    `rebalance_after_scale` is off: then they stay where they are, as on MSK's Standard brokers."""
+    asked: int = call.params["TargetNumberOfBrokerNodes"]
+    path = "targetNumberOfBrokerNodes"
+
+    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+        spec = record.spec
+        present, zones = len(spec.brokers), len(spec.subnets)
+        if asked == present:
+            raise _same(path, f"{present} brokers")
+        if asked < present:
+            return _fewer(record, asked, path)
+        if asked % zones or asked > MOST_BROKERS:
+            raise BadRequest(
+                f"{path}: takes a multiple of the cluster's {zones} zones, up to {MOST_BROKERS}; not {asked}.", path
+            )
+        nodes = (*spec.brokers, *add_brokers(spec.id, spec.subnets, present, asked), *spec.controllers)
+        return Change(
+            evolve(spec, nodes=nodes),
+            OperationKind.INCREASE_BROKER_COUNT,
+            {"NumberOfBrokerNodes": present},
+            {"NumberOfBrokerNodes": asked, "rebalance": rooms.settings.rebalance_after_scale},
+        )
+
+    return begin(call, rooms, wanted)
+
+
+def _fewer(record: ClusterRecord, asked: int, path: str) -> Change:
+    """The newest broker of each zone leaves. Unlike MSK, which wants empty brokers, they are emptied here."""
+    spec = record.spec
+    present, zones = len(spec.brokers), len(spec.subnets)
+    if asked != present - zones or asked < zones:
+        raise BadRequest(
+            f"{path}: one broker of each of the {zones} zones is removed at a time, and one of each stays: from {present} "
+            f"brokers to {present - zones}{'' if present > zones else ', which this cluster cannot'}; not {asked}.",
+            path,
+        )
+    leaving = {place.id for place in spec.brokers[asked:]}
+    nodes = tuple(evolve(place, leaving=place.id in leaving) for place in spec.nodes)
+    return Change(
+        evolve(spec, nodes=nodes),
+        OperationKind.DECREASE_BROKER_COUNT,
+        {"NumberOfBrokerNodes": present},
+        {"NumberOfBrokerNodes": asked, "rebalance": True},
+    )
 
 
 def update_broker_type(call: Call, rooms: Rooms) -> Output:

@@ -84,8 +84,9 @@ class Compute(Protocol):
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (AT_ONCE returns when it is dead)."""
 
-    def remove(self, node: NodeId, fence: int) -> str | None:
-        """Process, directory, volume. A volume whose label does not match goes to quarantine; its new place is returned."""
+    def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
+        """Process, directory, volume. A volume whose label does not match goes to quarantine, and with `keep` any does; its
+        new place is returned."""
 
     def path(self, node: NodeId, name: str) -> str:
         """The real path of a file of the node, as the node itself sees it."""

@@ -12,15 +12,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
-from attrs import frozen
-
 from penstock.kafka import answers, questions
+from penstock.kafka.reassign import ClusterReassigner
 from penstock.kafka.wire import (
     DEADLINE,
     AnswerLost,
     Connection,
     KafkaRefused,
     KafkaUnreachable,
+    NodeAddress,
     refuse,
 )
 from penstock.model.observation import BrokerSeen, Partition, Quorum
@@ -33,15 +33,6 @@ ELECTION_NOT_NEEDED = 84
 
 
 T = TypeVar("T")
-
-
-@frozen
-class NodeAddress:
-    """Where a node's inner listener is."""
-
-    number: int
-    address: str
-    port: int
 
 
 class ClusterAdmin:
@@ -63,6 +54,7 @@ class ClusterAdmin:
         self._deadline = deadline
         self._lock = threading.Lock()
         self._pool: dict[int, Connection] = {}
+        self._mover: ClusterReassigner | None = None
         self._unanswered: dict[int, str] = {}
         self._useful: dict[bool, int] = {}
 
@@ -157,6 +149,13 @@ class ClusterAdmin:
         """Set dynamic properties of all brokers, those to come included. Each broker takes them a moment later."""
         self._first(self._brokers, questions.set_configs(None, values), answers.altered)
 
+    def mover(self) -> ClusterReassigner:
+        """The moving side of the same cluster, over connections of its own."""
+        with self._lock:
+            if self._mover is None:
+                self._mover = ClusterReassigner(self._brokers, self._tls, self._deadline)
+            return self._mover
+
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
         request = questions.configs(questions.BROKER, [str(number)], names)
@@ -180,6 +179,9 @@ class ClusterAdmin:
         """End all connections; the next question opens new ones."""
         with self._lock:
             pool, self._pool = self._pool, {}
+            mover, self._mover = self._mover, None
+        if mover is not None:
+            mover.close()
         for connection in pool.values():
             connection.close()
 

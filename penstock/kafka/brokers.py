@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from penstock.kafka.admin import NodeAddress
 from penstock.kafka.questions import VERSIONS
-from penstock.kafka.wire import AnswerLost, Connection, KafkaError, KafkaRefused, KafkaUnreachable
+from penstock.kafka.wire import AnswerLost, Connection, KafkaError, KafkaRefused, KafkaUnreachable, NodeAddress
 
 DEADLINE = 5.0
 """Seconds that a caller waits at most."""

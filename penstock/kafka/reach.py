@@ -6,10 +6,10 @@ import ssl
 import threading
 from collections.abc import Callable
 
-from penstock.kafka.admin import NodeAddress
 from penstock.kafka.brokers import Brokers
 from penstock.kafka.listeners import REPLICATION
 from penstock.kafka.topics import Topics
+from penstock.kafka.wire import NodeAddress
 from penstock.model.ids import ClusterId
 from penstock.model.spec import ClusterSpec
 

@@ -22,8 +22,7 @@ from kafka.protocol.admin import (
 )
 
 from penstock.kafka import answers, logdirs, questions
-from penstock.kafka.admin import NodeAddress
-from penstock.kafka.wire import DEADLINE, AnswerLost, Connection, KafkaUnreachable, error_name, refuse
+from penstock.kafka.wire import DEADLINE, AnswerLost, Connection, KafkaUnreachable, NodeAddress, error_name, refuse
 
 Key = tuple[str, int]
 """A partition: topic and index."""

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any
 
+from attrs import frozen
 from cryptography import x509
 from kafka.errors import for_code
 from kafka.protocol.api_header import ResponseClassRegistry
@@ -38,6 +39,15 @@ class UnregisterBrokerRequest(ApiMessage, load_json="penstock.kafka.messages"):
 
 class UnregisterBrokerResponse(ApiMessage, load_json="penstock.kafka.messages"):
     """Error code 0, or 102: there was no such registration."""
+
+
+@frozen
+class NodeAddress:
+    """Where a node's inner listener is."""
+
+    number: int
+    address: str
+    port: int
 
 
 class KafkaError(Exception):

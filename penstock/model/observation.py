@@ -14,6 +14,7 @@ from attrs import field, frozen
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.operation import OpenOperation
+from penstock.model.rebalance import Facts
 from penstock.model.spec import ClusterSpec, ClusterStatus
 
 T = TypeVar("T")
@@ -202,6 +203,12 @@ class ClusterView:
     operation: OpenOperation | None = None
     settings: Mapping[int, Observed[Mapping[str, str | None]]] = field(factory=dict)
     """Broker -> effective values of the properties that the open operation sets at run time; empty where there are none."""
+    balance: Observed[Facts] = field(default=Unknown("not looked at"))
+    """Who has which replicas and bytes; looked at while an operation moves partitions."""
+    stored: Mapping[int, int] = field(factory=dict)
+    """Running broker -> how many replicas lie on its volume, by its own word."""
+    cordoned: Mapping[int, bool] = field(factory=dict)
+    """Running broker -> whether it is closed to new replicas; absent where its Kafka knows no such thing."""
     grows_in_use: bool = True
     """Whether the provider can enlarge a filesystem while its node runs."""
     depth: int = 1

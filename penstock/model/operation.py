@@ -16,6 +16,8 @@ from penstock.model.spec import ClusterState
 class OperationKind(StrEnum):
     """MSK's own names (msk.md 2.2). A kind is added together with its steps and its rule."""
 
+    DECREASE_BROKER_COUNT = "DECREASE_BROKER_COUNT"
+    INCREASE_BROKER_COUNT = "INCREASE_BROKER_COUNT"
     REBOOT_NODE = "REBOOT_NODE"
     UPDATE_BROKER_EBS_VOLUME = "UPDATE_BROKER_EBS_VOLUME"
     UPDATE_BROKER_TYPE = "UPDATE_BROKER_TYPE"

@@ -10,6 +10,7 @@ from attrs import field, frozen
 
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
+from penstock.model.rebalance import Move
 
 
 @frozen
@@ -111,6 +112,43 @@ class Configure:
 
 
 @frozen
+class Reassign:
+    """Order other replicas for some partitions; Kafka copies them in its own time."""
+
+    target: NodeId
+    """The broker that stands for all of them."""
+    moves: tuple[Move, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"move {len(self.moves)} partitions ({self.moves[0].why})"
+            if len(self.moves) == 1
+            else f"move {len(self.moves)} partitions"
+        )
+
+
+@frozen
+class Cordon:
+    """Close a broker to new replicas, or open it again."""
+
+    target: NodeId
+    closed: bool
+
+    def __str__(self) -> str:
+        return f"{'close' if self.closed else 'open'} {self.target} {'to' if self.closed else 'for'} new replicas"
+
+
+@frozen
+class Retire:
+    """Write down that an emptied and ended broker is no part of the cluster any more."""
+
+    target: NodeId
+
+    def __str__(self) -> str:
+        return f"retire {self.target}"
+
+
+@frozen
 class Lead:
     """Elect the preferred leaders of all partitions."""
 
@@ -126,12 +164,14 @@ class Remove:
     """Take away the node: process, directory, endpoint; the volume goes too, or to quarantine where its owner is in doubt."""
 
     target: NodeId
+    keep: bool = False
+    """The volume goes to quarantine in any case."""
 
     def __str__(self) -> str:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Lead | Remove
+Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Reassign | Cordon | Retire | Lead | Remove
 
 
 @frozen

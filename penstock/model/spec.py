@@ -58,6 +58,8 @@ class NodePlace:
     endpoint: Endpoint | None = None
     restarts: int = 0
     """Raised by RebootBroker: a command turned into state."""
+    leaving: bool = False
+    """It is to be emptied and then removed."""
     added: datetime | None = None
     """When the node first served; MSK's `addedToClusterTime`."""
 
@@ -92,6 +94,8 @@ class ClusterSpec:
     """Deletion is a spec too: nothing of the cluster should exist."""
     paused: bool = False
     """The off switch: observe and plan go on, act does not."""
+    retired: tuple[NodeId, ...] = ()
+    """Brokers that were emptied and are no part of the cluster any more; what is left of them is to be cleared away."""
     configuration: tuple[str, int] | None = None
     """ARN and revision of the configuration that brokers run with; None: the defaults alone."""
 

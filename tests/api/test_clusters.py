@@ -190,5 +190,5 @@ def test_compatible_versions_of_all_and_of_one_cluster(kafka, create):
 
 def test_what_is_not_built_says_so_and_is_no_5xx(kafka, create):
     with pytest.raises(ClientError, match="not built yet") as refused:
-        kafka.update_broker_count(ClusterArn=create(), CurrentVersion="K1", TargetNumberOfBrokerNodes=6)
+        kafka.update_security(ClusterArn=create(), CurrentVersion="K1")
     assert refused.value.response["Error"]["Code"] == "BadRequestException"

@@ -34,7 +34,7 @@ class Recorder:
     def stop(self, node, how, fence):
         self._note("stop", node.name, how, fence)
 
-    def remove(self, node, fence):
+    def remove(self, node, fence, *, keep=False):
         self._note("remove", node.name, fence)
         return "/quarantine/7"
 
@@ -62,6 +62,7 @@ def carried_out(recorder, *actions):
         lambda leaf: b"pem",
         7,
         lambda node, directory: recorder._note("write down", node.name, directory),
+        lambda node: recorder._note("retire", node.name),
     )
     return carry_out([Reasoned(action, "because") for action in actions], hands)
 

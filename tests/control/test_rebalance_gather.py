@@ -1,10 +1,10 @@
 """Kafka's answers become facts, also where they were given a moment apart."""
 
 from penstock.control.cluster.rebalance.gather import broker, facts, throttles
-from penstock.control.cluster.rebalance.shape import Move
 from penstock.kafka.logdirs import LogDir
 from penstock.kafka.reassign import Reassignment, Throttled
 from penstock.model.observation import Partition
+from penstock.model.rebalance import Move
 
 T = ("t", 0)
 MOVE = Reassignment((4, 2, 3, 1), (4,), (1,))

@@ -8,8 +8,8 @@ import pytest
 
 from penstock.control.cluster.rebalance.assignment import REPLICA
 from penstock.control.cluster.rebalance.goal import goal
-from penstock.control.cluster.rebalance.shape import Aims, BrokerFacts, Facts, PartitionFacts
 from penstock.control.cluster.rebalance.share import least_bytes
+from penstock.model.rebalance import Aims, BrokerFacts, Facts, PartitionFacts
 
 MIB, GIB = 1024**2, 1024**3
 AIMS = Aims()

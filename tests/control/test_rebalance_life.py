@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.control.cluster.rebalance.assignment import Assignment
-from penstock.control.cluster.rebalance.shape import Aims, BrokerFacts, Facts, Limits, PartitionFacts
 from penstock.control.cluster.rebalance.share import shares
 from penstock.control.cluster.rebalance.step import next_moves
+from penstock.model.rebalance import Aims, BrokerFacts, Facts, Limits, PartitionFacts
 
 MIB = 1024**2
 AIMS = Aims()

@@ -3,8 +3,8 @@
 from attrs import evolve
 
 from penstock.control.cluster.rebalance.pace import Pace
-from penstock.control.cluster.rebalance.shape import Aims, BrokerFacts, Facts, Limits, PartitionFacts
 from penstock.control.cluster.rebalance.step import next_moves
+from penstock.model.rebalance import Aims, BrokerFacts, Facts, Limits, PartitionFacts
 
 GIB = 1024**3
 AIMS, LIMITS = Aims(), Limits()

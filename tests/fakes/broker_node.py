@@ -16,7 +16,7 @@ from kafka.protocol.admin import (
 )
 from kafka.protocol.metadata import MetadataRequest
 
-from penstock.kafka.admin import NodeAddress
+from penstock.kafka.wire import NodeAddress
 
 SILENCE, HANG_UP = object(), object()
 REQUESTS = {

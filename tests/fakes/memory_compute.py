@@ -174,7 +174,7 @@ class MemoryCompute:
                     self._end(node, run, self.clock(), 143)
         self._done()
 
-    def remove(self, node: NodeId, fence: int) -> str | None:
+    def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
         self._spoken(node, fence)
         place, volume = self.places.pop(node, None), self.volumes.pop(node, None)
         if place is not None or volume is not None:
@@ -182,7 +182,7 @@ class MemoryCompute:
         moved = None
         if volume is not None:
             own = (volume.cluster, volume.node) == (node.cluster, node.name)
-            if not own or (place is not None and volume.incarnation != place.spec.incarnation):
+            if keep or not own or (place is not None and volume.incarnation != place.spec.incarnation):
                 moved = self._put_away(node, volume)
         self._done()
         return moved

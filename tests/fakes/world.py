@@ -218,7 +218,7 @@ class Machine:
                 process.stopping = process.stopping or self.now
         self.called()
 
-    def remove(self, node: NodeId, fence: int) -> str | None:
+    def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
         self._heard(node, fence)
         self.before("remove", node)
         self.runs.pop(node, None)

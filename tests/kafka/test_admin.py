@@ -24,13 +24,14 @@ from kafka.protocol.admin import (
 )
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
-from penstock.kafka.admin import ClusterAdmin, NodeAddress
+from penstock.kafka.admin import ClusterAdmin
 from penstock.kafka.placement import kafka_id_bytes
 from penstock.kafka.wire import (
     AnswerLost,
     Connection,
     KafkaRefused,
     KafkaUnreachable,
+    NodeAddress,
     UnregisterBrokerRequest,
     UnregisterBrokerResponse,
 )

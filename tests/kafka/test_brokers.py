@@ -13,9 +13,8 @@ from kafka.protocol.admin import DeleteTopicsRequest, DeleteTopicsResponse
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from penstock.kafka import answers, questions
-from penstock.kafka.admin import NodeAddress
 from penstock.kafka.brokers import KEPT, Brokers, Silence
-from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
+from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable, NodeAddress
 
 DEADLINE, FOR_EACH = 1.0, 0.3
 EMPTY = MetadataResponse(brokers=[], cluster_id="c", controller_id=1, topics=[], version=12)

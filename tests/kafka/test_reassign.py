@@ -19,10 +19,9 @@ from kafka.protocol.admin import (
     ListPartitionReassignmentsResponse,
 )
 
-from penstock.kafka.admin import NodeAddress
 from penstock.kafka.logdirs import held
 from penstock.kafka.reassign import RATES, REPLICAS, ClusterReassigner, Reassignment, Throttled
-from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
+from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable, NodeAddress
 
 KINDS = {
     kind.API_KEY: kind

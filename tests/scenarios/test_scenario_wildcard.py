@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from oracle.load import check, loaded, make_topic
-from oracle.plane import Home, Plane, until
+from oracle.plane import Cluster, Home, Plane, until
 
 CLONE_NEWNET = 0x40000000
 SIOCSIFFLAGS, IFF_UP, IFF_RUNNING = 0x8914, 0x1, 0x40
@@ -58,12 +58,19 @@ def story(home: Home) -> None:
     network = home.network()
     with stranger(f"{network}.0.1", 9094):
         beside = plane.begin("beside")
-        until(lambda: (home.path / "nodes" / beside.id).exists() and len(beside.nodes) == 6, "nodes started")
+        until(lambda: written(home, beside), "nodes started")
         labels = {node: beside.record(node, "node") for node in beside.nodes}
         assert labels["broker-1"]["address"] != f"{network}.0.1", "the broker was sent to a taken port"
         assert all(label["address"].startswith(f"{network}.") for label in labels.values())
         assert {labels[node]["ports"]["CLIENT_SECURE"] for node in beside.nodes if node.startswith("broker")} == {9094}
         beside.delete()
+
+
+def written(home: Home, cluster: Cluster) -> bool:
+    """All six nodes have written down where they are."""
+    if not (home.path / "nodes" / cluster.id).exists() or len(cluster.nodes) < 6:
+        return False
+    return all("address" in cluster.record(node, "node") for node in cluster.nodes)
 
 
 def test_a_program_holds_a_port_of_every_address_and_one_holds_a_port_of_one(homes: Callable[..., Home]) -> None:

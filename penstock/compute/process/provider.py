@@ -169,7 +169,7 @@ class ProcessCompute:
             else:
                 ending.kill(self._witness, place, run)
 
-    def remove(self, node: NodeId, fence: int) -> str | None:
+    def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
         with self._turn(node) as place:
             # A damaged record must not make a node immortal: the lock proves below that no process is left.
             label = nodefile.read(self._witness.records, place, fence, damaged=True)
@@ -181,7 +181,7 @@ class ProcessCompute:
                 ending.kill(self._witness, place, run)
             ending.release(self._witness, place)
             ending.prove_unused(place)
-            moved = self._volumes.remove(place, label["incarnation"] if label else None)
+            moved = self._volumes.remove(place, label["incarnation"] if label else None, keep=keep)
             with told(f"deleting the directory of {node}"):
                 files.delete(place.work)
                 files.delete(place.files)

@@ -237,8 +237,9 @@ class Volumes:
             except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
                 return None
 
-    def remove(self, place: Place, incarnation: str | None) -> Path | None:
-        """The node's volume is gone afterwards; one that is not its own lies in quarantine, and that place is returned.
+    def remove(self, place: Place, incarnation: str | None, *, keep: bool = False) -> Path | None:
+        """The node's volume is gone afterwards; one that is not its own lies in quarantine, with `keep` any does, and
+        that place is returned.
 
         `incarnation` is None where the node's own records do not say it: then cluster and node decide."""
         self._sweep(place)
@@ -249,6 +250,10 @@ class Volumes:
         own = found is not None and (found.cluster, found.node) == (place.id.cluster, place.id.name)
         if found is None or not own or incarnation not in (None, found.incarnation):
             moved = self.put_away(place, "unlabelled" if found is None else "foreign")
+            delete_if_empty(place.volume.parent)
+            return moved
+        if keep:
+            moved = self.put_away(place, "retired")
             delete_if_empty(place.volume.parent)
             return moved
         filesystem.unmount(place.disk)

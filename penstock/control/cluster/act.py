@@ -13,7 +13,22 @@ from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
-from penstock.model.plan import Action, Configure, Grow, Lead, Reasoned, Rehouse, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import (
+    Action,
+    Configure,
+    Cordon,
+    Grow,
+    Lead,
+    Reasoned,
+    Reassign,
+    Rehouse,
+    Remove,
+    Renew,
+    Retire,
+    Start,
+    Stop,
+    Unregister,
+)
 
 
 @frozen
@@ -27,6 +42,8 @@ class Hands:
     fence: int
     write_down: Callable[[NodeId, str], None]
     """Make this the directory id of the node, in the rows."""
+    retire: Callable[[NodeId], None]
+    """The node is no part of the cluster any more, in the rows."""
 
 
 @frozen
@@ -75,7 +92,9 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
             why = f"{reasoned.action} did not work: {error}"
             outcomes.append(
                 Failure(
-                    reasoned.action.target, why, heals=not isinstance(reasoned.action, Configure | Grow | Lead | Renew)
+                    reasoned.action.target,
+                    why,
+                    heals=not isinstance(reasoned.action, Configure | Grow | Lead | Reassign | Renew),
                 )
             )
             break
@@ -99,10 +118,19 @@ def act(action: Action, hands: Hands) -> str:
             hands.compute.grow(node, hands.fence)
         case Configure(_, values):
             hands.admin().set_default(values)
+        case Reassign(_, moves):
+            refused = hands.admin().mover().reassign({move.key: move.replicas for move in moves})
+            if refused:
+                raise KafkaError("; ".join(f"{topic}-{index}: {why}" for (topic, index), why in refused.items()))
+        case Cordon(target, closed):
+            mover = hands.admin().mover()
+            mover.cordon(target.number) if closed else mover.uncordon(target.number)
+        case Retire(target):
+            hands.retire(target)
         case Lead(target):
             hands.admin().elect_preferred(target.number)
-        case Remove(target):
-            quarantined = hands.compute.remove(target, hands.fence)
+        case Remove(target, keep):
+            quarantined = hands.compute.remove(target, hands.fence, keep=keep)
             return f"its volume is quarantined at {quarantined}" if quarantined else ""
     return ""
 

@@ -7,7 +7,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from penstock.kafka.logdirs import LogDir
+from penstock.kafka.reassign import Reassignment
 from penstock.model.observation import BrokerSeen, Partition, Quorum
+from penstock.model.rebalance import Key
+
+
+class Mover(Protocol):
+    """The side of Kafka that moves replicas."""
+
+    def log_dirs(self, number: int) -> tuple[LogDir, ...]:
+        """What lies in the log directories of one broker."""
+
+    def reassignments(self) -> Mapping[Key, Reassignment]:
+        """Every reassignment under way."""
+
+    def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
+        """Order replicas; returns partition -> why, of those that were refused."""
+
+    def cordoned(self, number: int) -> bool | None:
+        """Is the broker closed to new replicas? None where its Kafka knows no such thing."""
+
+    def cordon(self, number: int) -> bool:
+        """Close the broker to new replicas; False where its Kafka cannot."""
+
+    def uncordon(self, number: int) -> None:
+        """Open it again."""
 
 
 class Admin(Protocol):
@@ -39,6 +64,9 @@ class Admin(Protocol):
 
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties by name; None where Kafka hides the value."""
+
+    def mover(self) -> Mover:
+        """The same cluster's moving side."""
 
     def close(self) -> None:
         """End the connection."""

@@ -16,8 +16,12 @@ from attrs import define, evolve, field
 from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
+from penstock.control.cluster.health import GIB
+from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
+from penstock.kafka.logdirs import held
+from penstock.kafka.reassign import Reassignment
 from penstock.kafka.wire import KafkaError
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
@@ -31,6 +35,7 @@ from penstock.model.observation import (
     Unknown,
 )
 from penstock.model.operation import OpenOperation
+from penstock.model.rebalance import Key
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 
 T = TypeVar("T")
@@ -67,6 +72,7 @@ class Observer:
         self._connect = admin
         self._probe = probe
         self._lock = Lock()
+        self._reassignments: Mapping[Key, Reassignment] = {}
         self._grows_in_use = compute.capabilities.grows_in_use  # a fact of the machine: asked once
         self._memory = Memory()
         self._admin: Admin | None = None
@@ -88,7 +94,7 @@ class Observer:
             spec=spec,
             status=status,
             layout=layout,
-            sightings=sightings if spec.removed else {node.id: _seen(sightings, node.id) for node in layout},
+            sightings=sightings if spec.removed else {**sightings, **{n.id: _seen(sightings, n.id) for n in layout}},
             strays=tuple(sorted(set(sightings) - wanted)) if not spec.removed and layout else (),
             operation=operation,
             grows_in_use=self._grows_in_use,
@@ -109,10 +115,40 @@ class Observer:
             )
             view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
             view = evolve(view, settings=self._settings(view, admin))
-        if depth >= PARTITIONS:
+        if depth >= PARTITIONS and moves(view):
+            view = evolve(self._balanced(view, admin), depth=PARTITIONS)
+        elif depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
             view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
         return view
+
+    def _balanced(self, view: ClusterView, admin: Admin) -> ClusterView:
+        """With partitions, and who holds how much of them. Reassignments are asked before and after: metadata lags."""
+        mover, last = admin.mover(), self._reassignments
+        nodes = [node for node in view.layout if node.id.role is Role.BROKER]
+        up = [node.id.number for node in nodes if view.running(node.id) is not None]
+        try:
+            before = mover.reassignments()
+            partitions = admin.partitions()
+            self._reassignments = mover.reassignments()
+            dirs = {number: mover.log_dirs(number) for number in up}
+            stored = {number: len(held(found)) for number, found in dirs.items()}
+            cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
+        except (KafkaError, ValueError) as error:
+            return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
+        leaving = {place.id for place in view.spec.brokers if place.leaving}
+        brokers = [
+            gather.broker(
+                node.id.number,
+                node.zone,
+                dirs.get(node.id.number, ()),
+                node.resources.volume_gib * GIB,
+                leaving=node.id in leaving,
+            )
+            for node in nodes
+        ]
+        facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs)
+        return evolve(view, partitions=Known(partitions), balance=Known(facts), stored=stored, cordoned=cordoned)
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:
         """The connection to this cluster; a new one where its nodes changed."""
@@ -179,6 +215,11 @@ class Observer:
                 idle[node.id] = since
         served = {node for node, pid in memory.served.items() if (run := view.running(node)) and run.pid == pid}
         return evolve(view, idle_since=idle, silent_since=silent, served=frozenset(served))
+
+
+def moves(view: ClusterView) -> bool:
+    """Does the open operation move partitions?"""
+    return view.operation is not None and bool(view.operation.target.get("rebalance"))
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

@@ -91,4 +91,4 @@ def ended(spec: ClusterSpec, operation: OpenOperation, ending: Ending) -> Cluste
             for name, value in operation.target["before"].items()
         }
         return evolve(spec, **before)
-    return evolve(spec, api=shown(spec.api, operation.target))
+    return evolve(spec, api=shown(spec.api, operation.target), retired=())

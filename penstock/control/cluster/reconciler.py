@@ -190,6 +190,7 @@ class ClusterReconciler:
             issue=lambda leaf: around.issue(view.spec, leaf),
             fence=around.fence,
             write_down=self._rehouse,
+            retire=self._retire,
         )
         return carry_out(plan.actions, hands, around.together)
 
@@ -199,6 +200,15 @@ class ClusterReconciler:
             if record is not None:
                 place = evolve(record.spec.place(node), directory=directory)
                 rows.clusters.put_spec(record.spec.with_place(place), bump=False)
+
+    def _retire(self, node: NodeId) -> None:
+        with self._around.store.write() as rows:
+            record = rows.clusters.get(node.cluster)
+            if record is not None:
+                left = tuple(place for place in record.spec.nodes if place.id != node)
+                rows.clusters.put_spec(
+                    evolve(record.spec, nodes=left, retired=(*record.spec.retired, node)), bump=False
+                )
 
     def _commit(
         self, view: ClusterView, plan: Plan, done: Sequence[Done], failures: Sequence[Failure], now: datetime

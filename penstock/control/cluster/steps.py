@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
+from penstock.control.cluster.rebalance.step import next_moves
 from penstock.control.cluster.rules.configuration import same
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation, OperationKind, Step
+from penstock.model.rebalance import Aims, Limits
 
 Predicate = Callable[[ClusterView, OpenOperation], bool]
 
@@ -33,6 +35,25 @@ def _in_sync(view: ClusterView, operation: OpenOperation) -> bool:
     return bool(view.layout) and not missing(view) and below_full(view) == ()
 
 
+def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
+    return bool(view.layout) and view.depth >= 2 and not missing(view)
+
+
+def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
+    if not operation.target.get("rebalance"):
+        return True
+    match view.balance:
+        case Known(facts):
+            return next_moves(facts, Limits(), Aims()).settled
+        case _:
+            return False
+
+
+def _left(view: ClusterView, operation: OpenOperation) -> bool:
+    here = set(view.sightings) | set(view.strays)
+    return not any(place.leaving for place in view.spec.nodes) and not here & set(view.spec.retired)
+
+
 def _grown(view: ClusterView, operation: OpenOperation) -> bool:
     return all(large_enough(node, view) for node in view.layout if node.id.role is Role.BROKER)
 
@@ -53,6 +74,12 @@ def _kept(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
+    OperationKind.DECREASE_BROKER_COUNT: (("EMPTY_AND_REMOVE_BROKERS", _left), ("REJOIN_CLUSTER", _in_sync)),
+    OperationKind.INCREASE_BROKER_COUNT: (
+        ("START_BROKERS", _all_serve),
+        ("MOVE_PARTITIONS", _balanced),
+        ("REJOIN_CLUSTER", _in_sync),
+    ),
     OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
     OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
     OperationKind.UPDATE_BROKER_TYPE: (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from penstock.control.cluster.rebalance.shape import Aims, Facts, Key, Transfer
+from penstock.model.rebalance import Aims, Facts, Key, Transfer
 
 REPLICA = 1024**2
 """Bytes that a replica weighs beyond its data, so that empty partitions are shared out too."""

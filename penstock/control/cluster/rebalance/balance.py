@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from penstock.control.cluster.rebalance.assignment import Assignment
 from penstock.control.cluster.rebalance.level import Levelling, Shift
-from penstock.control.cluster.rebalance.shape import Key, Transfer
 from penstock.control.cluster.rebalance.share import shares
 from penstock.control.cluster.rebalance.words import off
+from penstock.model.rebalance import Key, Transfer
 
 
 def bytes_evenly(assignment: Assignment) -> Sequence[str]:

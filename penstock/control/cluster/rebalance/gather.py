@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from penstock.control.cluster.rebalance.shape import BrokerFacts, Facts, Key, Move, PartitionFacts
 from penstock.kafka.logdirs import LogDir
 from penstock.kafka.reassign import Reassignment, Throttled
 from penstock.model.observation import Partition
+from penstock.model.rebalance import BrokerFacts, Facts, Key, Move, PartitionFacts
 
 
 def broker(

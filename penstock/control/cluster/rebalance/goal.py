@@ -12,8 +12,8 @@ from attrs import frozen
 from penstock.control.cluster.rebalance.assignment import Assignment
 from penstock.control.cluster.rebalance.balance import bytes_evenly, leaders_evenly
 from penstock.control.cluster.rebalance.needs import empty, racks
-from penstock.control.cluster.rebalance.shape import Aims, Facts, Key, Move, Transfer
 from penstock.control.cluster.rebalance.words import brokers, name, size
+from penstock.model.rebalance import Aims, Facts, Key, Move, Transfer
 
 
 @frozen

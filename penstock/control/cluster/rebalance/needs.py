@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from penstock.control.cluster.rebalance.assignment import Assignment
-from penstock.control.cluster.rebalance.shape import Key
 from penstock.control.cluster.rebalance.words import name
+from penstock.model.rebalance import Key
 
 
 def empty(assignment: Assignment) -> Sequence[str]:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from penstock.control.cluster.rebalance.assignment import Assignment
-from penstock.control.cluster.rebalance.shape import Aims, Facts
+from penstock.model.rebalance import Aims, Facts
 
 K = TypeVar("K", bound=Hashable)
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from attrs import field, frozen
 
 from penstock.control.cluster.rebalance.goal import Goal, goal
-from penstock.control.cluster.rebalance.shape import Aims, Facts, Key, Limits, Move, PartitionFacts
 from penstock.control.cluster.rebalance.words import brokers, count, size, some
+from penstock.model.rebalance import Aims, Facts, Key, Limits, Move, PartitionFacts
 
 
 @frozen

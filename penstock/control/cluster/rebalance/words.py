@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from penstock.control.cluster.rebalance.shape import Key
+from penstock.model.rebalance import Key
 
 
 def size(count: float) -> str:

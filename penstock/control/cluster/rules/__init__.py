@@ -10,11 +10,13 @@ from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.certificates import certificates
 from penstock.control.cluster.rules.configuration import configuration
 from penstock.control.cluster.rules.leaders import leaders
+from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.removal import removal
 from penstock.control.cluster.rules.replace import replace
 from penstock.control.cluster.rules.revision import revision
 from penstock.control.cluster.rules.revive import revive
+from penstock.control.cluster.rules.scale_in import scale_in
 from penstock.control.cluster.rules.storage import storage
 from penstock.control.cluster.rules.thaw import thaw
 from penstock.model.observation import ClusterView
@@ -33,6 +35,8 @@ RULES: tuple[Rule, ...] = (
     storage,  # what is too small grows
     revision,  # what runs an older revision is restarted, safely
     configuration,  # what Kafka takes at run time is set at run time
+    rebalance,  # partitions take their share of brokers that joined
+    scale_in,  # what is empty and to leave is stopped, written out and cleared away
     leaders,  # leaders go where they belong
 )
 

@@ -15,7 +15,7 @@ def removal(view: ClusterView, draft: Draft, now: datetime) -> None:
         for node in sorted({*view.sightings, *view.strays}):
             draft.act(Remove(node), because="the cluster is deleted")
         return
-    for node in view.strays:
+    for node in sorted(set(view.strays) - set(view.spec.retired)):
         draft.wait(
             on=str(node), because="it is labelled with this cluster and the cluster does not know it; left alone"
         )

@@ -32,6 +32,8 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
     gone = [(node, seen.value) for node in view.layout if isinstance(seen := view.sighting(node.id), Known)]
     dead = [(node, sighting) for node, sighting in gone if isinstance(sighting, Gone)]
     for node, sighting in dead:
+        if sighting.requested and view.spec.place(node.id).leaving:
+            continue  # it was stopped to leave: `scale_in` has it
         # Where nobody saw the end there is nothing to count a pause from.
         rest = pause(sighting.short_runs)
         due = sighting.at + rest if sighting.at else now

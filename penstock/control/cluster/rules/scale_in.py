@@ -1,0 +1,70 @@
+"""Brokers that are to leave: emptied first (by `rebalance`), then stopped, then written out of the cluster, then cleared away.
+
+Each step needs the proof of its own moment that nothing counts on the broker: Kafka's metadata, the broker's own word about
+its volume before it is stopped, and the metadata again before it is written out. Its volume goes to quarantine."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from penstock.control.cluster.draft import PARTITIONS, Draft
+from penstock.control.cluster.health import missing, serves
+from penstock.model.ids import NodeId, Role
+from penstock.model.observation import ClusterView, Gone, Known
+from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
+
+
+def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
+    """Take the next step with each broker that leaves, one broker at a time; clear away those that have left."""
+    for node in view.spec.retired:
+        match view.sightings.get(node):
+            case Known(Gone()):
+                _clear(node, view, draft)
+            case None:
+                pass
+            case _:
+                draft.act(Stop(node, How.AT_ONCE), because=f"{node} is no part of the cluster any more")
+    leaving = [place.id for place in view.spec.brokers if place.leaving and view.layout]
+    if leaving and view.depth < PARTITIONS:
+        draft.look(PARTITIONS)
+        return
+    for node in leaving:
+        match view.sighting(node):
+            case Known(Gone(requested=True)):
+                if _counted_on(node, view) is False:
+                    draft.act(Retire(node), because=f"{node} is empty and has ended")
+                elif _counted_on(node, view):
+                    draft.act(Start(view.node(node)), because=f"{node} got a replica while it ended")
+            case _ if _empty(node, view) and not missing(view) and not draft.targeted(node):
+                draft.disrupt(Stop(node, How.GRACEFUL), because=f"{node} is empty and leaves")
+            case _:
+                pass
+
+
+def _clear(node: NodeId, view: ClusterView, draft: Draft) -> None:
+    if view.depth < 2:
+        draft.look(2)
+        return
+    because = f"{node} has left the cluster"
+    if isinstance(view.brokers, Known) and node.number in view.brokers.value:
+        via = tuple(other.id for other in view.layout if other.id.role is Role.BROKER and serves(other.id, view))
+        draft.act(Unregister(node, via), because=because)
+    draft.act(Remove(node, keep=True), because=because)
+
+
+def _counted_on(node: NodeId, view: ClusterView) -> bool | None:
+    """Does some partition have a replica there? None where that is not known."""
+    match view.partitions:
+        case Known(partitions):
+            return any(node.number in partition.replicas for partition in partitions)
+        case _:
+            return None
+
+
+def _empty(node: NodeId, view: ClusterView) -> bool:
+    """By the metadata, nothing under way, and by the broker itself."""
+    match view.balance:
+        case Known(facts):
+            return not facts.held_by(node.number) and view.stored.get(node.number) == 0
+        case _:
+            return False

@@ -1,0 +1,109 @@
+"""Brokers leave one by one, and only with the proof that nothing counts on them."""
+
+from attrs import evolve
+from fakes.views import ago, brokers_of, desired
+
+from penstock.control.cluster.rules.rebalance import rebalance
+from penstock.control.cluster.rules.scale_in import scale_in
+from penstock.control.cluster.steps import progress
+from penstock.model.ids import NodeId, Role
+from penstock.model.observation import Gone, Known, Partition, Unknown
+from penstock.model.operation import OpenOperation, OperationKind, OperationState
+from penstock.model.plan import Cordon, Reassign, Remove, Retire, Start, Stop, Unregister
+from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts
+
+GIB = 2**30
+
+
+def shrinking(replicas, stored=None, **changes):
+    """Six brokers of which 4, 5 and 6 leave; a partition of a GiB for each tuple of replicas."""
+    spec = desired(brokers=6)
+    nodes = tuple(evolve(place, leaving=place.id.role is Role.BROKER and place.id.number > 3) for place in spec.nodes)
+    seen = brokers_of(6, evolve(spec, nodes=nodes))
+    operation = OpenOperation(
+        "op-1", OperationKind.DECREASE_BROKER_COUNT, OperationState.UPDATE_IN_PROGRESS, ago(5), {"rebalance": True}
+    )
+    held = tuple(PartitionFacts("orders", i, r, r[0], r, GIB) for i, r in enumerate(replicas))
+    balance = Facts(
+        tuple(BrokerFacts(n, f"use1-az{(n - 1) % 3 + 1}", 100 * GIB, 0, leaving=n > 3) for n in range(1, 7)), held
+    )
+    told = tuple(Partition("orders", i, r[0], r, r, 2) for i, r in enumerate(replicas))
+    return seen.but(
+        operation=operation,
+        balance=Known(balance),
+        partitions=Known(told),
+        stored=stored if stored is not None else dict.fromkeys(range(1, 7), 0),
+        cordoned=dict.fromkeys(range(1, 7), False),
+        **changes,
+    )
+
+
+def broker(seen, number):
+    return NodeId(seen.view.spec.id, Role.BROKER, number)
+
+
+def acts(seen, *rules):
+    return [each.action for each in seen.plan(*rules).actions]
+
+
+def test_what_leaves_is_closed_to_new_replicas_and_emptied():
+    seen = shrinking([(4, 5, 6), (1, 2, 3)])
+    ordered = acts(seen, rebalance)
+    assert [(act.target.number, act.closed) for act in ordered if isinstance(act, Cordon)] == [
+        (4, True),
+        (5, True),
+        (6, True),
+    ]
+    (moved,) = [act for act in ordered if isinstance(act, Reassign)]
+    assert [(move.key, set(move.replicas)) for move in moved.moves] == [(("orders", 0), {1, 2, 3})]
+    assert not acts(seen, scale_in), "nothing is stopped that holds a replica"
+
+
+def test_an_empty_broker_is_stopped_one_at_a_time():
+    seen = shrinking([(1, 2, 3)])
+    assert [act.target.number for act in acts(seen, scale_in) if isinstance(act, Stop)] == [4]
+
+
+def test_the_brokers_own_word_counts_too():
+    assert not acts(shrinking([(1, 2, 3)], stored={4: 1, 5: 1, 6: 1}), scale_in)
+    assert not acts(shrinking([(1, 2, 3)], stored={}), scale_in), "a broker that said nothing is not empty"
+    assert not acts(shrinking([(1, 2, 3)]).but(balance=Unknown("no answer")), scale_in)
+
+
+def test_a_broker_that_ended_empty_is_written_out_and_not_started():
+    seen = shrinking([(1, 2, 3)])
+    ended = seen.with_sighting(broker(seen, 4), Gone(ago(1), "exit status 0", requested=True, clean=True))
+    (act,) = [act for act in acts(ended) if not isinstance(act, Cordon)]
+    assert act == Retire(broker(seen, 4))
+
+
+def test_one_that_got_a_replica_while_it_ended_is_started_again():
+    seen = shrinking([(1, 2, 4)])
+    ended = seen.with_sighting(broker(seen, 4), Gone(ago(1), "exit status 0", requested=True, clean=True))
+    assert [type(act) for act in acts(ended, scale_in)] == [Start]
+    unknown = ended.but(partitions=Unknown("no answer"))
+    assert not acts(unknown, scale_in)
+
+
+def test_one_that_has_left_is_unregistered_and_its_volume_kept():
+    seen = brokers_of(3)
+    gone = NodeId(seen.view.spec.id, Role.BROKER, 4)
+    view = evolve(
+        seen.view,
+        spec=evolve(seen.view.spec, retired=(gone,)),
+        strays=(gone,),
+        sightings={**seen.view.sightings, gone: Known(Gone(ago(1), "exit status 0", requested=True))},
+        brokers=Known({**seen.view.brokers.value, 4: evolve(seen.view.brokers.value[1], number=4, fenced=True)}),
+    )
+    seen = evolve(seen, view=view)
+    assert [act for act in acts(seen) if act.target == gone] == [
+        Unregister(gone, tuple(broker(seen, n) for n in (1, 2, 3))),
+        Remove(gone, keep=True),
+    ]
+
+
+def test_the_operation_is_done_when_nothing_of_them_is_left():
+    seen = shrinking([(1, 2, 3)])
+    assert [step.status for step in progress(seen.view, seen.view.operation)] == ["IN_PROGRESS", "PENDING"]
+    three = brokers_of(3).but(operation=seen.view.operation)
+    assert [step.status for step in progress(three.view, three.view.operation)] == ["COMPLETED", "COMPLETED"]
