@@ -83,7 +83,7 @@ class Settings(BaseSettings):
         Path("/var/tmp/penstock-networks"),  # noqa: S108 - shared by all users of the machine on purpose
         description="where homes of this machine claim their /16 of loopback addresses",
     )
-    broker_heap_mib: int = Field(512, ge=128, description="largest Java heap of a broker")
+    broker_heap_mib: int = Field(512, ge=256, description="largest Java heap of a broker")
     controller_heap_mib: int = Field(256, ge=64, description="largest Java heap of a controller")
     archives: bool = Field(True, description="make and use start-up archives")
     create_patience_seconds: float = Field(60.0, gt=0, description="a create without progress for so long is FAILED")

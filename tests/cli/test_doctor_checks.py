@@ -29,7 +29,7 @@ class TestMachine:
         visit = Visit(settings)
         states = [weigh(free, "the machine", visit).state for free in (full, full - 1, fresh, fresh - 1)]
         assert states == [State.OK, State.WARNING, State.WARNING, State.WRONG]
-        small = load(home=settings.home, broker_heap_mib=128, controller_heap_mib=64)
+        small = load(home=settings.home, broker_heap_mib=256, controller_heap_mib=64)
         assert weigh(full - 1, "the machine", Visit(small)).state is State.OK
 
     def test_memory_that_our_own_clusters_fill_is_no_fault(self, settings: Settings) -> None:
