@@ -246,8 +246,10 @@ def _stop_nodes(chosen: Settings, *, purge: bool) -> None:
             _await_end(app, cluster, brokers)
             for node in members:
                 app.compute.stop(node, How.AT_ONCE, app.fence)
-                if purge and (quarantined := app.compute.remove(node, app.fence)):
-                    click.echo(f"the volume of {node} is kept at {quarantined}")
+                if purge:
+                    app.compute.remove(node, app.fence)
+        if purge:
+            app.compute.release()
         names = ", ".join(record.spec.name for record in all_clusters(app.store)) or "no cluster"
         click.echo(f"nodes of {names} are {'removed' if purge else 'stopped'}")
     finally:

@@ -261,11 +261,11 @@ class TestSettings:
         assert sources["realism"] == ("local", "default")
 
     def test_passwords_are_not_shown(self, house: House) -> None:
-        secret: dict[str, Any] = {"PENSTOCK_MAVEN_MIRROR": "https://me:hush@maven.example.org/all"}
+        secret: dict[str, Any] = {"PENSTOCK_MAVEN_MIRROR": "https://me:hush@mirror.example.org/all"}
         for arguments in (["--json"], []):
             shown = house.say("doctor", *arguments, **secret).stdout
             assert "hush" not in shown
-            assert "https://maven.example.org/all" in shown
+            assert "https://mirror.example.org/all" in shown
 
     def test_the_name_of_a_variable_may_be_small(self, settings: Settings) -> None:
         (region,) = [o for o in in_force(settings, (), {"penstock_region": "x"}) if o.name == "region"]

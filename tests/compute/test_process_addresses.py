@@ -149,3 +149,14 @@ def test_a_registry_that_somebody_made_a_link_is_not_followed(tmp_path: Path) ->
     (tmp_path / "networks").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ComputeError, match="symbolic link"):
         home(tmp_path, "home").network()
+
+
+def test_a_home_that_goes_gives_its_network_back_and_no_other(tmp_path: Path) -> None:
+    mine, other = home(tmp_path, "home"), home(tmp_path, "other")
+    networks = {mine.network(), other.network()}
+    assert len(networks) == 2
+    mine.release()
+    left = {path.name for path in (tmp_path / "networks").iterdir()} - {"lock"}
+    assert left == {other.network()}
+    mine.release()
+    home(tmp_path, "never").release()

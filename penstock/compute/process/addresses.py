@@ -138,6 +138,17 @@ class Addresses:
             f"all {len(NETWORKS)} loopback networks are claimed by homes of this machine; delete claims of unused homes in {self.registry}"
         )
 
+    def release(self) -> None:
+        """Give the home's network back to the machine; nothing where it has none."""
+        record = _read(self.home / "network.json")
+        if not record:
+            return
+        with told(f"giving a network back to {self.registry}"), self._registry_lock():
+            path = self.registry / str(record.get("network"))
+            claim = _read(path)
+            if claim.get("token") == record.get("claim") and claim.get("home") == str(self.home):
+                path.unlink()
+
     def _claim(self, network: str, token: str) -> bool:
         path = self.registry / network
         try:

@@ -219,6 +219,10 @@ class ProcessCompute:
             for node in members:
                 self._watcher.add(self._home.place(node))
 
+    def release(self) -> None:
+        """The home is about to go: what it holds of the machine beside its nodes is free again."""
+        self._addresses.release()
+
     def close(self) -> None:
         if self._watcher is not None:
             self._watcher.close()
