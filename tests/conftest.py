@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,3 +77,17 @@ def orders(standing: Plane, shared: list[Cluster]) -> Iterator[Cluster]:
         shared[0].active()
     yield shared[0]
     shared[0].active()
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of 24 MiB. It takes root to mount one."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk takes root; run the tests as root (as CI does) to have this one")
+    folder = Path(mkdtemp(prefix="penstock-small-", dir="/tmp"))
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        folder.rmdir()

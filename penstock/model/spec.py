@@ -118,6 +118,10 @@ class ClusterSpec:
         """The same spec with one node's facts replaced."""
         return evolve(self, nodes=tuple(changed if p.id == changed.id else p for p in self.nodes))
 
+    def without(self, node: NodeId) -> ClusterSpec:
+        """The same spec with one node retired."""
+        return evolve(self, nodes=tuple(p for p in self.nodes if p.id != node), retired=(*self.retired, node))
+
 
 class ClusterState(StrEnum):
     """MSK's states. Computed by every pass from what is seen, never set by a call (msk.md 2.1)."""

@@ -3,27 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from tempfile import mkdtemp
 
-import pytest
 from oracle.plane import Home, Plane
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    """A file system of 24 MiB. It takes root to mount one."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root; run the tests as root (as CI does) to have this one")
-    folder = Path(mkdtemp(prefix="penstock-small-", dir="/tmp"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=755", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
 
 
 def test_the_disk_is_full(small_disk: Path, homes: Callable[..., Home]) -> None:

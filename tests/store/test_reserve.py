@@ -1,12 +1,7 @@
 """Room that is kept back for the day on which the disk is full."""
 
 import os
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from tempfile import mkdtemp
-
-import pytest
 
 from penstock.model.ids import new_cluster_id
 from penstock.store.reserve import Reserve
@@ -27,19 +22,6 @@ def test_without_room_nothing_is_left_behind(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path / "reserve", size=1 << 60)
     assert not reserve.hold()
     assert not (tmp_path / "reserve").exists()
-
-
-@pytest.fixture
-def small_disk() -> Iterator[Path]:
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small disk takes root; run the tests as root (as CI does) to have this one")
-    folder = Path(mkdtemp(prefix="penstock-small-", dir="/tmp"))
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
 
 
 def test_on_a_full_disk_a_store_in_charge_goes_on_writing(small_disk: Path) -> None:

@@ -195,20 +195,17 @@ class ClusterReconciler:
         return carry_out(plan.actions, hands, around.together)
 
     def _rehouse(self, node: NodeId, directory: str) -> None:
-        with self._around.store.write() as rows:
-            record = rows.clusters.get(node.cluster)
-            if record is not None:
-                place = evolve(record.spec.place(node), directory=directory)
-                rows.clusters.put_spec(record.spec.with_place(place), bump=False)
+        self._amend(node.cluster, lambda spec: spec.with_place(evolve(spec.place(node), directory=directory)))
 
     def _retire(self, node: NodeId) -> None:
+        self._amend(node.cluster, lambda spec: spec.without(node))
+
+    def _amend(self, cluster: ClusterId, change: Callable[[ClusterSpec], ClusterSpec]) -> None:
+        """Write down what the loop itself decided about nodes: no update of the user's, so no other `CurrentVersion`."""
         with self._around.store.write() as rows:
-            record = rows.clusters.get(node.cluster)
+            record = rows.clusters.get(cluster)
             if record is not None:
-                left = tuple(place for place in record.spec.nodes if place.id != node)
-                rows.clusters.put_spec(
-                    evolve(record.spec, nodes=left, retired=(*record.spec.retired, node)), bump=False
-                )
+                rows.clusters.put_spec(change(record.spec), bump=False)
 
     def _commit(
         self, view: ClusterView, plan: Plan, done: Sequence[Done], failures: Sequence[Failure], now: datetime
@@ -233,16 +230,16 @@ class ClusterReconciler:
                 current = rows.clusters.get(view.spec.id)
                 if current is None or current.spec.removed != view.spec.removed:
                     return Verdict(0.0)
-                if undated:
-                    rows.clusters.put_spec(dated(current.spec, view, now), bump=False)
+                spec = dated(current.spec, view, now) if undated else current.spec
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
                 if operation is not None and operation != view.operation:
                     rows.operations.put(operation)
                 if operation is not None and ending is not None:
                     rows.operations.close(operation.id, ending.state, now, ending.code, ending.why)
-                    after = rows.clusters.get(view.spec.id)
-                    rows.clusters.put_spec(ended(after.spec if after else current.spec, operation, ending))
+                    rows.clusters.put_spec(ended(spec, operation, ending))
+                elif undated:
+                    rows.clusters.put_spec(spec, bump=False)
                 if sentence:
                     rows.events.append(view.spec.id, now, sentence)
         if sentence:
