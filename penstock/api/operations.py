@@ -74,7 +74,7 @@ def _summary(spec: ClusterSpec, operation: OperationRecord) -> dict[str, Any]:
 
 
 def _progress(operation: OperationRecord) -> dict[str, Any]:
-    steps = [{"StepName": step.name, "StepInfo": {"StepStatus": step.status}} for step in operation.steps]
+    steps = [{"StepName": step.name, "StepInfo": {"StepStatus": str(step)}} for step in operation.steps]
     return {
         "OperationSteps": steps or None,
         "SourceClusterInfo": _members(operation.source),

@@ -52,6 +52,32 @@ class Step:
 
     name: str
     status: str
+    detail: str = ""
+    """How far it is, where that can be told: `35 % of 2.0 GiB moved, about 40 s left`."""
+
+    def __str__(self) -> str:
+        return f"{self.status}: {self.detail}" if self.detail else self.status
+
+
+@frozen
+class Setback:
+    """Why an operation was given up. It stays open until the cluster is back where it was, and fails then."""
+
+    code: str
+    why: str
+
+
+@frozen
+class Work:
+    """What the loop wrote down about an open operation, so that the next pass goes on from it, whoever makes it."""
+
+    mark: str = ""
+    """The furthest that it has come; only more is progress."""
+    marked: datetime | None = None
+    """When that was reached; no moment counts in which nobody looked."""
+    setback: Setback | None = None
+    begun_bytes: int = 0
+    """What was to be copied when a rebalance began."""
 
 
 @frozen
@@ -66,3 +92,4 @@ class OpenOperation:
     """`MutableClusterInfo` members that change, and, with a small first letter, what the loop needs to know: `node` and
     `number` of a reboot, `before` (fields of the spec to go back to), `live` (property -> value, to be set at run time)."""
     steps: tuple[Step, ...] = ()
+    work: Work = Work()

@@ -12,8 +12,8 @@ from attrs import frozen
 from sqlalchemy.exc import IntegrityError
 
 from penstock.model.ids import ClusterId
-from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step
-from penstock.store.codec import decode, encode, same
+from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step, Work
+from penstock.store.codec import decode, encode
 from penstock.store.errors import OperationInProgress, StoreError
 from penstock.store.records import OperationRecord
 from penstock.store.tables import ONE_OPEN, OPEN, OPERATIONS
@@ -49,6 +49,7 @@ class Operations:
             "source": encode(dict(source)),
             "target": encode(dict(target)),
             "steps": [],
+            "work": encode(Work()),
             "client_request_id": client_request_id,
         }
         try:
@@ -65,13 +66,13 @@ class Operations:
         return found[0].as_open if found else None
 
     def put(self, operation: OpenOperation) -> None:
-        """Write the state and the steps of an open operation. Raises StoreError where it is not open."""
+        """Write the state, the steps and the work of an open operation. Raises StoreError where it is not open."""
         row = self._opened(operation.id)
         if not operation.state.open:
             raise ValueError(f"{operation.state} ends an operation: use close().")
-        steps = encode(operation.steps)
-        if row.state != operation.state or not same(steps, encode(row.steps)):
-            self._update(operation.id, state=operation.state.value, steps=steps)
+        if operation != row.as_open:
+            steps, work = encode(operation.steps), encode(operation.work)
+            self._update(operation.id, state=operation.state.value, steps=steps, work=work)
 
     def close(
         self,
@@ -128,6 +129,7 @@ def _record(row: sa.Row[Any]) -> OperationRecord:
         source=row.source,
         target=row.target,
         steps=decode(row.steps, tuple[Step, ...], what),
+        work=decode(row.work, Work, what),
         client_request_id=row.client_request_id,
         error_code=row.error_code,
         error_string=row.error_string,

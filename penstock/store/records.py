@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from penstock.model.ids import ClusterId
-from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step
+from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step, Work
 from penstock.model.spec import ClusterSpec, ClusterStatus
 from penstock.store.versions import current_version
 
@@ -59,11 +59,12 @@ class OperationRecord:
     client_request_id: str
     error_code: str | None
     error_string: str | None
+    work: Work = Work()
 
     @property
     def as_open(self) -> OpenOperation:
         """The part of it that the loop works on."""
-        return OpenOperation(self.id, self.kind, self.state, self.started, self.target, self.steps)
+        return OpenOperation(self.id, self.kind, self.state, self.started, self.target, self.steps, self.work)
 
 
 @frozen

@@ -94,6 +94,7 @@ OPERATIONS = sa.Table(
     sa.Column("source", Document, nullable=False),
     sa.Column("target", Document, nullable=False),
     sa.Column("steps", Document, nullable=False),
+    sa.Column("work", Document, nullable=False, server_default="{}"),
     sa.Column("client_request_id", sa.String(128), nullable=False),
     sa.Column("error_code", sa.String(128)),
     sa.Column("error_string", sa.Text),
