@@ -23,7 +23,8 @@ from penstock.compute.process.provider import ProcessCompute
 from penstock.compute.process.user import User, choose
 from penstock.control.cluster.configured import effective_of
 from penstock.control.cluster.layout import Frame
-from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
+from penstock.control.cluster.reconciler import ClusterReconciler
+from penstock.control.cluster.surroundings import Surroundings
 from penstock.control.loop import Loop, boot_seconds
 from penstock.kafka.admin import ClusterAdmin
 from penstock.kafka.listeners import CONTROLLER, REPLICATION, STANDARD_PORTS
@@ -128,6 +129,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         connect=partial(_connect, store, clock),
         issue=partial(_issue, store, settings, clock),
         patience=timedelta(seconds=settings.create_patience_seconds),
+        operation_patience=timedelta(seconds=settings.operation_patience_seconds),
         still_ours=lambda: store.term() == fence,
         probe=shown_since,
         together=ThreadPoolExecutor(ACTS_AT_ONCE, "act").map,

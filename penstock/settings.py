@@ -87,6 +87,11 @@ class Settings(BaseSettings):
     controller_heap_mib: int = Field(256, ge=64, description="largest Java heap of a controller")
     archives: bool = Field(True, description="make and use start-up archives")
     create_patience_seconds: float = Field(60.0, gt=0, description="a create without progress for so long is FAILED")
+    operation_patience_seconds: float = Field(
+        600.0,
+        gt=0,
+        description="an operation without progress for so long is given up: it goes back, or waits and says why",
+    )
     rebalance_after_scale: bool = Field(
         True, description="move partitions to brokers that joined; MSK leaves that to you"
     )

@@ -137,6 +137,7 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
             "InstanceType": asked.removeprefix("kafka."),
             "before": {"instance_type": present},
             "live": _of_type(record.spec, spec, tx, rooms),
+            "live_before": _of_type(spec, record.spec, tx, rooms),
         }
         source = {"InstanceType": present.removeprefix("kafka.")}
         return Change(spec, OperationKind.UPDATE_BROKER_TYPE, source, target)
@@ -159,6 +160,7 @@ def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
             "ConfigurationInfo": dict(info),
             "before": {"configuration": old},
             "live": _live(record.spec, spec, tx, rooms),
+            "live_before": _live(spec, record.spec, tx, rooms),
         }
         return Change(spec, OperationKind.UPDATE_CLUSTER_CONFIGURATION, source, target)
 
@@ -240,7 +242,10 @@ def _grow(call: Call, rooms: Rooms, size: int | None, path: str) -> Output:
             evolve(record.spec, volume_gib=size),
             OperationKind.UPDATE_BROKER_EBS_VOLUME,
             {"BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": present}]},
-            {"BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": size}]},
+            {
+                "BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": size}],
+                "before": {"volume_gib": present},
+            },
         )
 
     return begin(call, rooms, wanted)

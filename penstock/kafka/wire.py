@@ -75,6 +75,11 @@ class KafkaRefused(KafkaError):
         self.name = error_name(code)
         super().__init__(f"{what}: Kafka answered {self.name} ({code}){': ' + detail if detail else ''}")
 
+    @property
+    def lasting(self) -> bool:
+        """It is what was asked for that is wrong; asking again gets the same answer."""
+        return self.name in ("INVALID_CONFIG", "INVALID_REQUEST", "POLICY_VIOLATION")
+
 
 def error_name(code: int) -> str:
     """Kafka's name of an error code (`NOT_CONTROLLER`), or `UNKNOWN` where the library is older than the code."""

@@ -76,6 +76,8 @@ class Work:
     marked: datetime | None = None
     """When that was reached; no moment counts in which nobody looked."""
     setback: Setback | None = None
+    refusals: int = 0
+    """How many passes in a row Kafka refused what was to be set."""
     begun_bytes: int = 0
     """What was to be copied when a rebalance began."""
 
@@ -90,6 +92,20 @@ class OpenOperation:
     started: datetime
     target: Mapping[str, Any] = field(factory=dict)
     """`MutableClusterInfo` members that change, and, with a small first letter, what the loop needs to know: `node` and
-    `number` of a reboot, `before` (fields of the spec to go back to), `live` (property -> value, to be set at run time)."""
+    `number` of a reboot, `before` (fields of the spec to go back to), `live` and `live_before` (property -> value, to be
+    set at run time; and on the way back), `rebalance` (partitions move)."""
     steps: tuple[Step, ...] = ()
     work: Work = Work()
+    source: Mapping[str, Any] = field(factory=dict)
+    """`MutableClusterInfo` members as they were."""
+
+    @property
+    def live(self) -> Mapping[str, str]:
+        """Property -> value that every broker is to have, set at run time."""
+        return self.target.get("live" if self.work.setback is None else "live_before") or {}
+
+    @property
+    def moves(self) -> bool:
+        """Partitions move for it."""
+        joined = self.kind is OperationKind.INCREASE_BROKER_COUNT and self.work.setback is not None
+        return joined or bool(self.target.get("rebalance"))

@@ -64,7 +64,9 @@ class OperationRecord:
     @property
     def as_open(self) -> OpenOperation:
         """The part of it that the loop works on."""
-        return OpenOperation(self.id, self.kind, self.state, self.started, self.target, self.steps, self.work)
+        return OpenOperation(
+            self.id, self.kind, self.state, self.started, self.target, self.steps, self.work, self.source
+        )
 
 
 @frozen

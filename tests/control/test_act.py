@@ -1,12 +1,13 @@
 """Acting: each action is exactly one outside call, and a failure holds up its own node alone."""
 
+import pytest
 from attrs import define, field
 from fakes.views import broker, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
-from penstock.kafka.wire import KafkaError
+from penstock.kafka.wire import KafkaError, KafkaRefused
 from penstock.model.plan import Configure, Grow, How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
 
 
@@ -125,3 +126,15 @@ def test_a_volume_that_does_not_grow_and_a_setting_that_is_not_taken_are_no_repa
             ("set num.io.threads=16 did not work: it is broken", False),
         ]
     )
+
+
+@pytest.mark.parametrize(("code", "lasting"), [(40, True), (42, True), (44, True), (41, False), (7, False)])
+def test_what_kafka_will_not_have_is_told_from_what_it_cannot_take_now(code, lasting):
+    """INVALID_CONFIG, INVALID_REQUEST and POLICY_VIOLATION; not NOT_CONTROLLER, not REQUEST_TIMED_OUT."""
+
+    class Refusing(Recorder):
+        def set_default(self, values):
+            raise KafkaRefused("setting a=b", code)
+
+    _, (failure,) = carried_out(Refusing(), Configure(broker(1), {"a": "b"}))
+    assert failure.refused is lasting

@@ -1,14 +1,17 @@
 """Brokers leave one by one, and only with the proof that nothing counts on them."""
 
+import pytest
 from attrs import evolve
 from fakes.views import ago, brokers_of, desired
 
+from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.rebalance import rebalance
+from penstock.control.cluster.rules.revive import revive
 from penstock.control.cluster.rules.scale_in import scale_in
 from penstock.control.cluster.steps import progress
 from penstock.model.ids import NodeId, Role
-from penstock.model.observation import Gone, Known, Partition, Unknown
-from penstock.model.operation import OpenOperation, OperationKind, OperationState
+from penstock.model.observation import Absent, Blocked, Gone, Known, Partition, Unknown
+from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
 from penstock.model.plan import Cordon, Reassign, Remove, Retire, Start, Stop, Unregister
 from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts
 
@@ -83,6 +86,26 @@ def test_one_that_got_a_replica_while_it_ended_is_started_again():
     assert [type(act) for act in acts(ended, scale_in)] == [Start]
     unknown = ended.but(partitions=Unknown("no answer"))
     assert not acts(unknown, scale_in)
+
+
+@pytest.mark.parametrize(
+    "how", [Absent(), Blocked("a stranger is on its port", "End it."), Gone(ago(1), "exit status 1", short_runs=3)]
+)
+def test_one_that_never_served_is_written_out_and_nobody_starts_it(how):
+    """More brokers were asked for, one cannot start, and the cluster goes back."""
+    seen = shrinking([(1, 2, 3)])
+    seen = seen.with_sighting(broker(seen, 6), how)
+    assert acts(seen, bootstrap, revive, scale_in) == [Retire(broker(seen, 6))]
+    held = shrinking([(1, 2, 6)]).with_sighting(broker(seen, 6), how)
+    assert Retire(broker(seen, 6)) not in acts(held, scale_in)
+
+
+def test_brokers_that_stay_after_all_are_opened_again_and_nothing_is_moved():
+    seen = shrinking([(4, 5, 6), (1, 2, 3)])
+    stays = tuple(evolve(place, leaving=False) for place in seen.view.spec.nodes)
+    given_up = evolve(seen.view.operation, work=Work(setback=Setback("NO_PROGRESS", "it waited")))
+    seen = seen.with_spec(nodes=stays).but(operation=given_up, cordoned=dict.fromkeys((4, 5, 6), True))
+    assert [(act.target.number, act.closed) for act in acts(seen, rebalance)] == [(4, False), (5, False), (6, False)]
 
 
 def test_one_that_has_left_is_unregistered_and_its_volume_kept():

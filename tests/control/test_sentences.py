@@ -7,11 +7,12 @@ from fakes.views import NOW, ago, broker, controller, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.act import Done, Failure
+from penstock.control.cluster.course import Course
 from penstock.control.cluster.outcome import Ending
 from penstock.control.cluster.sentences import describe, explained, failed, passed
 from penstock.control.cluster.state import status
 from penstock.model.observation import Absent, Blocked, Gone, Known, Unknown
-from penstock.model.operation import OperationKind, OperationState
+from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
 from penstock.model.plan import How, Reasoned, Stop
 from penstock.model.spec import ClusterState
 
@@ -21,7 +22,8 @@ PATIENCE = timedelta(seconds=60)
 def told(seen, failures=(), ending=None):
     plan = seen.plan()
     done = [Done(reasoned) for reasoned in plan.actions]
-    return passed(seen.view, status(seen.view, plan, NOW, PATIENCE), done, failures, ending)
+    at = Course(OpenOperation("op-1", ending.kind, ending.state, NOW), ending) if ending is not None else None
+    return passed(seen.view, status(seen.view, plan, NOW, PATIENCE), done, failures, at)
 
 
 def why(seen, last_line="no log line"):
@@ -70,6 +72,21 @@ def test_a_remark_stands_with_its_act():
     assert passed(seen.view, seen.view.status, done, []) == snapshot(
         "it was frozen: stop broker 1 at once (its volume is quarantined at /there)"
     )
+
+
+def test_an_operation_that_is_given_up_says_why_and_that_the_cluster_goes_back():
+    seen = three_brokers()
+    given_up = OpenOperation(
+        "op-1",
+        OperationKind.UPDATE_BROKER_TYPE,
+        OperationState.UPDATE_IN_PROGRESS,
+        NOW,
+        work=Work(setback=Setback("NO_PROGRESS", "no progress for 600 s: it waits for broker 1: it rests")),
+    )
+    assert passed(seen.view, seen.view.status, [], [], Course(given_up, turned=True)) == (
+        "operation UPDATE_BROKER_TYPE is given up: no progress for 600 s: it waits for broker 1: it rests; the cluster goes back"
+    )
+    assert passed(seen.view, seen.view.status, [], [], Course(given_up)) == "", "once is enough"
 
 
 def test_the_end_of_an_operation_is_told():

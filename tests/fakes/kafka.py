@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from attrs import define, field
 from fakes.world import Machine, Process
 
-from penstock.kafka.wire import AnswerLost, KafkaUnreachable
+from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
 
@@ -68,6 +68,8 @@ class FakeKafka:
     """Orders that are carried out when their time comes, whoever has the number then."""
     threads: dict[int, int] = field(factory=dict)
     """`num.io.threads` of each broker, the one property that can be set here; 8 where it was never set."""
+    refused_threads: set[int] = field(factory=set)
+    """Sizes of the thread pool that no broker takes."""
     threads_due: list[tuple[datetime, int]] = field(factory=list)
     """When the brokers have taken which size; one after another."""
 
@@ -262,6 +264,8 @@ class FakeKafka:
         self._any_broker()
         (size,) = values.values()
         assert values == {"num.io.threads": size}
+        if int(size) in self.refused_threads:
+            raise KafkaRefused(f"setting num.io.threads={size}", 40, "it is refused here")
         self.machine.verbs.append(f"set {size} threads")
         self.threads_due.append((self.machine.now, int(size)))
         self.machine.called()

@@ -14,8 +14,9 @@ from fakes.views import desired, frame
 from fakes.world import Crash, Machine, Process
 
 from penstock.control.cluster.health import missing
-from penstock.control.cluster.reconciler import ClusterReconciler, Surroundings
+from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.sentences import explained
+from penstock.control.cluster.surroundings import Surroundings
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
 from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId, Role
 from penstock.model.observation import ClusterView
@@ -101,6 +102,7 @@ class Play:
                 connect=lambda spec, layout: self.kafka,
                 issue=lambda spec, leaf: b"a leaf",
                 patience=timedelta(seconds=60),
+                operation_patience=timedelta(seconds=600),
                 still_ours=lambda: self.store.term() == term,
             )
         )

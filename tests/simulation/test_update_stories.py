@@ -164,3 +164,60 @@ def test_volumes_grow_without_a_restart(play):
     assert sorted(verb for verb in play.machine.verbs if verb != "elect") == [f"grow {node}" for node in brokers(play)]
     shown = play.record().spec.api["BrokerNodeGroupInfo"]["StorageInfo"]["EbsStorageInfo"]
     assert shown == {"VolumeSize": 200}
+
+
+@pytest.mark.parametrize("crash_after", [None, *range(6)])
+def test_a_property_that_kafka_refuses_in_the_end_goes_back_to_what_it_was(play, crash_after):
+    play.kafka.refused_threads.add(40)
+    play.machine.verbs.clear()
+    play.machine.crash_after = crash_after
+    wishes = {"live": {"num.io.threads": "40"}, "live_before": {"num.io.threads": "8"}}
+    play.update(OperationKind.UPDATE_CLUSTER_CONFIGURATION, wishes, configuration=None)
+    play.until(lambda: play.operations()[0].ended, 60)
+    (operation,) = play.operations()
+    assert (operation.state, operation.error_code) == (OperationState.UPDATE_FAILED, "PROPERTY_REFUSED")
+    assert "num.io.threads=40" in operation.error_string
+    assert "it is refused here" in operation.error_string
+    assert set(play.kafka.threads.values()) == {8}
+    assert play.state is ClusterState.ACTIVE
+
+
+def test_a_roll_that_cannot_go_on_goes_back_after_a_while_and_says_why(sized):
+    """A broker is away for good in the middle: its folder cannot be read, so nobody may touch another."""
+    enlarge(sized)
+    sized.until(lambda: len(stops(sized)) == 1, 30)
+    sized.until(lambda: sized.kafka.serves(1), 30)
+    sized.machine.ill(sized.node(2)).unseen = True
+    sized.run(500)
+    assert sized.operations()[0].state is OperationState.UPDATE_IN_PROGRESS
+    sized.run(300)
+    assert sized.record().spec.instance_type == "kafka.m7g.large"
+    assert any("is given up: no progress for 6" in sentence for sentence in sized.sentences())
+    sized.machine.ill(sized.node(2)).unseen = False
+    sized.until(lambda: sized.operations()[0].ended, 120)
+    (operation,) = sized.operations()
+    assert (operation.state, operation.error_code) == (OperationState.UPDATE_FAILED, "NO_PROGRESS")
+    assert "folder cannot be read" in operation.error_string
+    sized.settle(120)
+    old = {node.revision for node in sized.plane.last[0].layout if node.id.role is Role.BROKER}
+    assert {sized.machine.process(node).spec.revision for node in brokers(sized)} == old
+
+
+def test_hours_in_which_the_control_plane_is_away_are_no_time_without_progress(sized):
+    enlarge(sized)
+    sized.until(lambda: len(stops(sized)) == 1, 30)
+    sized.down(7200)
+    sized.settle(120)
+    check_done(sized)
+
+
+def test_a_pause_is_no_time_without_progress(sized):
+    enlarge(sized)
+    sized.once()
+    with sized.store.write() as rows:
+        rows.clusters.put_spec(evolve(sized.record().spec, paused=True), bump=False)
+    sized.run(1200)
+    with sized.store.write() as rows:
+        rows.clusters.put_spec(evolve(sized.record().spec, paused=False), bump=False)
+    sized.settle(120)
+    check_done(sized)

@@ -10,7 +10,7 @@ from penstock.compute.base import Compute, ComputeError, IssuedLeaf
 from penstock.control.cluster.admin import Admin
 from penstock.kafka.listeners import CLIENT_SECURE
 from penstock.kafka.properties import CLIENT_LEAF, keystore_location
-from penstock.kafka.wire import KafkaError
+from penstock.kafka.wire import KafkaError, KafkaRefused
 from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
 from penstock.model.plan import (
@@ -54,6 +54,8 @@ class Failure:
     why: str
     heals: bool = True
     """The act was to restore a node or a replica, or to take one down for that."""
+    refused: bool = False
+    """Kafka will not have what was to be set, whenever it is asked."""
 
 
 @frozen
@@ -95,6 +97,9 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
                     reasoned.action.target,
                     why,
                     heals=not isinstance(reasoned.action, Configure | Grow | Lead | Reassign | Renew),
+                    refused=isinstance(reasoned.action, Configure)
+                    and isinstance(error, KafkaRefused)
+                    and error.lasting,
                 )
             )
             break

@@ -87,3 +87,17 @@ def below_full(view: ClusterView) -> tuple[str, ...] | None:
             return tuple(str(p) for p in partitions if len(p.isr) < len(p.replicas))
         case _:
             return None
+
+
+def counted_on(node: NodeId, view: ClusterView) -> bool | None:
+    """Does some partition have a replica on the broker? None where that is not known."""
+    match view.partitions:
+        case Known(partitions):
+            return any(node.number in partition.replicas for partition in partitions)
+        case _:
+            return None
+
+
+def left_alone(node: NodeId, view: ClusterView) -> bool:
+    """It is to leave and holds nothing: it needs no start."""
+    return view.spec.place(node).leaving and counted_on(node, view) is False

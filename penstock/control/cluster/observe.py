@@ -166,7 +166,7 @@ class Observer:
 
     def _settings(self, view: ClusterView, admin: Admin) -> Mapping[int, Observed[Mapping[str, str | None]]]:
         """What each broker has of the properties that the open operation sets at run time."""
-        wanted = view.operation.target.get("live") if view.operation is not None else None
+        wanted = view.operation.live if view.operation is not None else None
         if not wanted:
             return {}
         return {
@@ -219,7 +219,7 @@ class Observer:
 
 def moves(view: ClusterView) -> bool:
     """Does the open operation move partitions?"""
-    return view.operation is not None and bool(view.operation.target.get("rebalance"))
+    return view.operation is not None and view.operation.moves
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

@@ -1,22 +1,17 @@
-"""How an operation ends: what the API shows from then on, or the way back where a node cannot start with what was asked for."""
+"""How an operation ends, and what the API shows from then on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import evolve, frozen
 
-from penstock.model.ids import NodeId
-from penstock.model.observation import ClusterView, Gone, Known
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
 from penstock.model.spec import ClusterSpec
 
 RUNNING: Mapping[OperationKind, OperationState] = {OperationKind.REBOOT_NODE: OperationState.REBOOT_IN_PROGRESS}
 COMPLETE: Mapping[OperationKind, OperationState] = {OperationKind.REBOOT_NODE: OperationState.REBOOT_COMPLETE}
-
-HOPELESS_RUNS = 3
-"""So many runs in a row that ended soon after their start prove that the node cannot run with what was asked for."""
 
 
 def running(kind: OperationKind) -> OperationState:
@@ -63,32 +58,15 @@ class Ending:
     kind: OperationKind
     code: str | None = None
     why: str | None = None
+    stays: bool = False
+    """It failed, and what it did come to stays."""
 
     def __str__(self) -> str:
         return f"operation {self.kind} is {self.state}" + (f": {self.why}" if self.why else "")
 
 
-def hopeless(view: ClusterView, operation: OpenOperation, last_words: Callable[[NodeId], str]) -> str | None:
-    """Why the operation cannot succeed: a node that does not start with what it asks for, in the node's own words."""
-    if "before" not in operation.target:
-        return None
-    for node in view.layout:
-        match view.sighting(node.id):
-            case Known(Gone(status=status, short_runs=runs)) if runs >= HOPELESS_RUNS:
-                words = last_words(node.id)
-                said = f": {words}" if words else ""
-                return f"{node.id} ended {runs} times in a row soon after its start with {status}{said}"
-            case _:
-                pass
-    return None
-
-
 def ended(spec: ClusterSpec, operation: OpenOperation, ending: Ending) -> ClusterSpec:
-    """The spec after the operation: with what is shown from now on, or with what was desired before it."""
-    if ending.why is not None:
-        before: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in operation.target["before"].items()
-        }
-        return evolve(spec, **before)
+    """The spec after the operation: what it came to is shown from now on, unless the cluster went back."""
+    if ending.why is not None and not ending.stays:
+        return evolve(spec, retired=())
     return evolve(spec, api=shown(spec.api, operation.target), retired=())

@@ -7,30 +7,31 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
-from penstock.compute.base import Compute, ComputeError
+from penstock.compute.base import ComputeError
 from penstock.control.cluster import sentences
-from penstock.control.cluster.act import Done, Failure, Hands, Together, carry_out
-from penstock.control.cluster.admin import Admin
+from penstock.control.cluster.act import Done, Failure, Hands, carry_out
+from penstock.control.cluster.course import Course, course
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.health import missing
-from penstock.control.cluster.layout import Frame, lay_out
-from penstock.control.cluster.observe import LOST_SIGHT, Observer, Probe
-from penstock.control.cluster.outcome import Ending, complete, ended, hopeless, running
+from penstock.control.cluster.layout import lay_out
+from penstock.control.cluster.observe import LOST_SIGHT, Observer
+from penstock.control.cluster.outcome import ended
 from penstock.control.cluster.places import dated, endowed
+from penstock.control.cluster.retreat import gone_back
 from penstock.control.cluster.rules import plan as run_rules
 from penstock.control.cluster.state import status as computed_status
-from penstock.control.cluster.steps import finished, progress
+from penstock.control.cluster.surroundings import Surroundings
 from penstock.control.reconciler import Verdict
 from penstock.kafka.runtimes import NotPrepared
 from penstock.model.ids import ClusterId, NodeId
-from penstock.model.node import Leaf, NodeSpec
+from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView
-from penstock.model.operation import OpenOperation, OperationState
+from penstock.model.operation import OpenOperation
 from penstock.model.plan import Plan, Renew, Start, Waiting
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
-from penstock.store.store import Store
+from penstock.store.records import ClusterRecord
 
 log = structlog.get_logger(__name__)
 
@@ -44,27 +45,6 @@ WHILE_BUSY = 1.0
 """Seconds until the next look while something is under way and no event may come."""
 
 
-@frozen
-class Surroundings:
-    """What the reconciler gets from the composition root."""
-
-    store: Store
-    compute: Compute
-    clock: Callable[[], datetime]
-    fence: int
-    frame: Callable[[ClusterSpec], Frame]
-    """Facts of the version, the home and the settings for a cluster; makes the cluster's authority where it has none."""
-    connect: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin]
-    issue: Callable[[ClusterSpec, Leaf], bytes]
-    patience: timedelta
-    still_ours: Callable[[], bool]
-    """Is this control plane still the one in charge? Asked right before acting."""
-    probe: Probe | None = None
-    """Looks at the certificate that a client listener shows."""
-    together: Together = map
-    """Runs the acts of several nodes beside each other."""
-
-
 @define
 class _Room:
     """What is kept for one cluster between passes, for speed alone."""
@@ -72,6 +52,9 @@ class _Room:
     observer: Observer
     partitions_seen: datetime | None = None
     looked: datetime | None = None
+    """When the last pass was made that acted."""
+    lost_sight: bool = True
+    """It was long ago: time in which nobody looked is no time without progress."""
     layout: tuple[NodeSpec, ...] | None = None
     laid_out: ClusterSpec | None = None
     """Of which spec `layout` is, and since when it stands."""
@@ -89,33 +72,37 @@ class ClusterReconciler:
     def reconcile(self, resource: str, *, woken: bool) -> Verdict:
         """One pass: look, decide, act, write down what came of it."""
         cluster = ClusterId(resource)
-        around = self._around
-        with around.store.read() as rows:
+        with self._around.store.read() as rows:
             record = rows.clusters.get(cluster)
             operation = rows.operations.current(cluster)
             asked = rows.queue.due().get(cluster)
         if record is None:
             return Verdict(None)
+        verdict = self._pass(record, operation, woken=woken)
+        if asked is not None:
+            with self._around.store.write() as rows:
+                rows.queue.done(cluster, asked)
+        return verdict
+
+    def _pass(self, record: ClusterRecord, operation: OpenOperation | None, *, woken: bool) -> Verdict:
+        around = self._around
         now = around.clock()
-        status = self._resumed(record.status, cluster, now)
+        room = self._room(record.spec.id)
+        room.lost_sight = room.looked is None or now - room.looked > LOST_SIGHT
+        status = _resumed(record.status) if room.lost_sight else record.status
         try:
             spec = endowed(record.spec, around.store, around.compute)
         except ComputeError as error:
-            view = self._room(cluster).observer.look(record.spec, status, (), operation, 1, now)
+            view = room.observer.look(record.spec, status, (), operation, 1, now)
             return self._commit(view, _unplaced(str(error)), [], [], now)
         view, plan = self.decide(spec, status, operation, now, woken=woken)
         if spec.paused or not around.still_ours():
             return Verdict(BROKERS_EVERY, "paused")
-        done, failures = (
-            ([], []) if record.status.state is ClusterState.FAILED and not spec.removed else self._act(view, plan)
-        )
+        failed = record.status.state is ClusterState.FAILED and not spec.removed
+        done, failures = ([], []) if failed else self._act(view, plan)
         if spec.removed and not view.sightings and not failures:
             return self._gone(view, now)
-        verdict = self._commit(view, plan, done, failures, now)
-        if asked is not None:
-            with around.store.write() as rows:
-                rows.queue.done(cluster, asked)
-        return verdict
+        return self._commit(view, plan, done, failures, now)
 
     def decide(
         self, spec: ClusterSpec, status: ClusterStatus, operation: OpenOperation | None, now: datetime, *, woken: bool
@@ -173,14 +160,6 @@ class ClusterReconciler:
         stale = room.partitions_seen is None or now - room.partitions_seen >= kept
         return PARTITIONS if status.completed and stale else 2
 
-    def _resumed(self, status: ClusterStatus, cluster: ClusterId, now: datetime) -> ClusterStatus:
-        """The status as a pass begins with it: time in which nobody looked is no time without progress."""
-        room = self._room(cluster)
-        looked, room.looked = room.looked, now
-        if status.state is ClusterState.CREATING and (looked is None or now - looked > LOST_SIGHT):
-            return evolve(status, progress_at=None)
-        return status
-
     def _act(self, view: ClusterView, plan: Plan) -> tuple[list[Done], list[Failure]]:
         around = self._around
         observer = self._room(view.spec.id).observer
@@ -214,16 +193,18 @@ class ClusterReconciler:
         around = self._around
         if failures:
             plan = evolve(plan, waits=(*plan.waits, *(sentences.failed(failure) for failure in failures)))
+        self._room(view.spec.id).looked = now
         status = computed_status(view, plan, now, around.patience)
-        operation, ending = self._operation(view, status)
-        if ending is not None:
+        at = self._course(view, status, failures, now)
+        if at is not None and at.ending is not None:
             later = computed_status(evolve(view, operation=None), plan, now, around.patience)
-            if ending.why is None and later.state is not ClusterState.ACTIVE:
-                ending = None  # complete means ACTIVE again (msk.md 2.2)
+            if at.ending.why is None and later.state is not ClusterState.ACTIVE:
+                at = evolve(at, ending=None)  # complete means ACTIVE again (msk.md 2.2)
             else:
                 status = later
-        sentence = sentences.passed(view, status, done, failures, ending)
+        sentence = sentences.passed(view, status, done, failures, at)
         undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
+        operation = at.operation if at is not None else None
         changed = undated or (status, operation) != (view.status, view.operation)
         if changed or sentence:
             with around.store.write() as rows:
@@ -233,12 +214,15 @@ class ClusterReconciler:
                 spec = dated(current.spec, view, now) if undated else current.spec
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
+                if at is not None and at.turned:
+                    spec = gone_back(spec, at.operation)
                 if operation is not None and operation != view.operation:
                     rows.operations.put(operation)
-                if operation is not None and ending is not None:
-                    rows.operations.close(operation.id, ending.state, now, ending.code, ending.why)
-                    rows.clusters.put_spec(ended(spec, operation, ending))
-                elif undated:
+                if at is not None and at.ending is not None:
+                    ending = at.ending
+                    rows.operations.close(at.operation.id, ending.state, now, ending.code, ending.why)
+                    rows.clusters.put_spec(ended(spec, at.operation, ending))
+                elif spec != current.spec:
                     rows.clusters.put_spec(spec, bump=False)
                 if sentence:
                     rows.events.append(view.spec.id, now, sentence)
@@ -246,18 +230,22 @@ class ClusterReconciler:
             log.info(sentence, cluster=view.spec.name)
         return Verdict(self._next(view, plan, status, done, now), sentence)
 
-    def _operation(self, view: ClusterView, status: ClusterStatus) -> tuple[OpenOperation | None, Ending | None]:
-        """The open operation as it stands after this look, and how it ends, if it does."""
-        operation = view.operation
-        if operation is None or not status.completed or not view.layout:
-            return operation, None  # of a cluster that is to go, or cannot be laid out now, nothing can be read
-        steps = progress(view, operation)
-        operation = evolve(operation, steps=steps, state=running(operation.kind))
-        if finished(steps) and status.message is None:
-            return operation, Ending(complete(operation.kind), operation.kind)
-        if (why := hopeless(view, operation, self._last_words)) is not None:
-            return operation, Ending(OperationState.UPDATE_FAILED, operation.kind, "BROKER_CANNOT_START", why)
-        return operation, None
+    def _course(
+        self, view: ClusterView, status: ClusterStatus, failures: Sequence[Failure], now: datetime
+    ) -> Course | None:
+        """The open operation as it stands after this pass."""
+        if view.operation is None:
+            return None
+        return course(
+            view,
+            view.operation,
+            status,
+            failures,
+            now,
+            self._around.operation_patience,
+            self._last_words,
+            lost_sight=self._room(view.spec.id).lost_sight,
+        )
 
     def _last_words(self, node: NodeId) -> str:
         return sentences.last_words(self._around.compute.tail(node, sentences.LAST_LINES))
@@ -277,6 +265,11 @@ class ClusterReconciler:
             rows.clusters.forget(view.spec.id, now, "deleted by its owner", quarantined)
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
+
+
+def _resumed(status: ClusterStatus) -> ClusterStatus:
+    """The status as a pass begins with it after a time in which nobody looked."""
+    return evolve(status, progress_at=None) if status.state is ClusterState.CREATING else status
 
 
 def _unplaced(why: str) -> Plan:

@@ -8,8 +8,8 @@ from datetime import datetime
 from attrs import evolve
 
 from penstock.control.cluster.act import Done, Failure
+from penstock.control.cluster.course import Course
 from penstock.control.cluster.health import below_full, missing, serves
-from penstock.control.cluster.outcome import Ending
 from penstock.model.ids import NodeId
 from penstock.model.observation import (
     Absent,
@@ -66,7 +66,7 @@ def passed(
     status: ClusterStatus,
     done: Sequence[Done],
     failures: Sequence[Failure],
-    ending: Ending | None = None,
+    at: Course | None = None,
 ) -> str:
     """The pass in one sentence; empty where nothing happened that a person wants to know."""
     parts: list[str] = []
@@ -76,8 +76,12 @@ def passed(
         parts.append(f"{because}: {told}")
     before = set(view.status.waiting)
     parts += [failure.why for failure in failures if str(failed(failure)) not in before]
-    if ending is not None:
-        parts.append(str(ending))
+    if at is not None and at.ending is not None:
+        parts.append(str(at.ending))
+    elif at is not None and at.turned and at.operation.work.setback is not None:
+        parts.append(
+            f"operation {at.operation.kind} is given up: {at.operation.work.setback.why}; the cluster goes back"
+        )
     if status.state is not view.status.state:
         cause = f" ({status.message})" if status.message and status.message not in " ".join(parts) else ""
         parts.append(f"{view.status.state} -> {status.state}{cause}")

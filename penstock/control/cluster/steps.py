@@ -40,7 +40,7 @@ def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
-    if not operation.target.get("rebalance"):
+    if not operation.moves:
         return True
     match view.balance:
         case Known(facts):
@@ -59,7 +59,7 @@ def _grown(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _configured(view: ClusterView, operation: OpenOperation) -> bool:
-    wanted = operation.target.get("live") or {}
+    wanted = operation.live
     return not wanted or (
         bool(view.settings)
         and all(
@@ -112,3 +112,8 @@ def progress(view: ClusterView, operation: OpenOperation) -> tuple[Step, ...]:
 
 def finished(steps: tuple[Step, ...]) -> bool:
     return all(step.status == COMPLETED for step in steps)
+
+
+def returned(view: ClusterView, operation: OpenOperation) -> bool:
+    """The cluster is what it was before the operation that was given up."""
+    return all(predicate(view, operation) for predicate in (_left, _rolled, _configured, _in_sync))

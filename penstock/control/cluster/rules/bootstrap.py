@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
+from penstock.control.cluster.health import left_alone
 from penstock.model.observation import Absent, Blocked, ClusterView, Known, Unknown
 from penstock.model.plan import Start
 
@@ -14,6 +15,8 @@ def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
 
     A block is looked at again with every sighting, so it lifts by itself."""
     for node in view.layout:
+        if left_alone(node.id, view):
+            continue
         match view.sighting(node.id):
             case Known(Absent()):
                 draft.act(Start(node), because=f"{node.id} was never started", heals=view.status.completed)

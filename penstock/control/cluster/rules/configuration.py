@@ -19,7 +19,7 @@ from penstock.model.plan import Configure
 
 def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Set what the open operation wants and some broker does not have yet."""
-    wanted: Mapping[str, str] = view.operation.target.get("live") or {} if view.operation is not None else {}
+    wanted: Mapping[str, str] = view.operation.live if view.operation is not None else {}
     if not wanted or any(up(node.id, view) is None for node in view.layout):
         return
     if view.depth < 2:
@@ -40,7 +40,7 @@ def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
     }
     asked = next((node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)), None)
     if missed and asked is not None:
-        draft.act(Configure(asked, missed), because="the configuration was updated")
+        draft.act(Configure(asked, missed), because=_reason(view))
 
 
 def same(name: str, present: str | None, wanted: str) -> bool:
@@ -55,3 +55,8 @@ def _next(name: str, present: Sequence[str | None], wanted: str) -> str:
         return wanted
     last = max(sizes, key=lambda size: abs(size - int(wanted)))
     return str(steps(last, int(wanted))[0])
+
+
+def _reason(view: ClusterView) -> str:
+    gives_up = view.operation is not None and view.operation.work.setback is not None
+    return "the configuration goes back to what it was" if gives_up else "the configuration was updated"

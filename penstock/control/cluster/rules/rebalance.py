@@ -15,7 +15,7 @@ from penstock.model.rebalance import Aims, Limits
 
 def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Order the next moves of the open operation, if it is one that moves partitions."""
-    if view.operation is None or not view.operation.target.get("rebalance"):
+    if view.operation is None or not view.operation.moves:
         return
     if view.depth < 2:
         draft.look(2)
@@ -29,6 +29,8 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
         closed = view.cordoned.get(node.id.number)
         if node.id.role is Role.BROKER and closed is not None and closed is not view.spec.place(node.id).leaving:
             draft.act(Cordon(node.id, not closed), because=f"{node.id} {'stays' if closed else 'is to leave'}")
+    if view.operation.work.setback is not None and not any(place.leaving for place in view.spec.brokers):
+        return
     match view.balance:
         case Unknown(why):
             draft.wait(on="the rebalance", because=f"it is not known where replicas are: {why}")

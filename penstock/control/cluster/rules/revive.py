@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import serves
+from penstock.control.cluster.health import left_alone, serves
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Gone, Known, Unknown
@@ -34,6 +34,8 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
     for node, sighting in dead:
         if sighting.requested and view.spec.place(node.id).leaving:
             continue  # it was stopped to leave: `scale_in` has it
+        if left_alone(node.id, view):
+            continue
         # Where nobody saw the end there is nothing to count a pause from.
         rest = pause(sighting.short_runs)
         due = sighting.at + rest if sighting.at else now

@@ -8,9 +8,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import missing, serves
+from penstock.control.cluster.health import counted_on, missing, serves
 from penstock.model.ids import NodeId, Role
-from penstock.model.observation import ClusterView, Gone, Known
+from penstock.model.observation import Absent, Bereft, Blocked, ClusterView, Gone, Known
 from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
 
 
@@ -18,9 +18,9 @@ def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Take the next step with each broker that leaves, one broker at a time; clear away those that have left."""
     for node in view.spec.retired:
         match view.sightings.get(node):
-            case Known(Gone()):
+            case Known(Gone() | Blocked()):
                 _clear(node, view, draft)
-            case None:
+            case None | Known(Absent()):
                 pass
             case _:
                 draft.act(Stop(node, How.AT_ONCE), because=f"{node} is no part of the cluster any more")
@@ -30,11 +30,10 @@ def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
         return
     for node in leaving:
         match view.sighting(node):
-            case Known(Gone(requested=True)):
-                if _counted_on(node, view) is False:
-                    draft.act(Retire(node), because=f"{node} is empty and has ended")
-                elif _counted_on(node, view):
-                    draft.act(Start(view.node(node)), because=f"{node} got a replica while it ended")
+            case Known(Absent() | Blocked() | Gone() | Bereft()) if counted_on(node, view) is False:
+                draft.act(Retire(node), because=f"{node} is to leave, does not run, and holds nothing")
+            case Known(Gone(requested=True)) if counted_on(node, view):
+                draft.act(Start(view.node(node)), because=f"{node} got a replica while it ended")
             case _ if _empty(node, view) and not missing(view) and not draft.targeted(node):
                 draft.disrupt(Stop(node, How.GRACEFUL), because=f"{node} is empty and leaves")
             case _:
@@ -50,15 +49,6 @@ def _clear(node: NodeId, view: ClusterView, draft: Draft) -> None:
         via = tuple(other.id for other in view.layout if other.id.role is Role.BROKER and serves(other.id, view))
         draft.act(Unregister(node, via), because=because)
     draft.act(Remove(node, keep=True), because=because)
-
-
-def _counted_on(node: NodeId, view: ClusterView) -> bool | None:
-    """Does some partition have a replica there? None where that is not known."""
-    match view.partitions:
-        case Known(partitions):
-            return any(node.number in partition.replicas for partition in partitions)
-        case _:
-            return None
 
 
 def _empty(node: NodeId, view: ClusterView) -> bool:

@@ -1,0 +1,66 @@
+"""The open operation after a pass: its steps, how far it has come, whether it is given up, how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from attrs import evolve, frozen
+
+from penstock.control.cluster.act import Failure
+from penstock.control.cluster.outcome import Ending, complete, running
+from penstock.control.cluster.retreat import Way, setback, way, worked
+from penstock.control.cluster.steps import finished, progress, returned
+from penstock.model.ids import NodeId
+from penstock.model.observation import ClusterView
+from penstock.model.operation import OpenOperation, OperationState
+from penstock.model.spec import ClusterStatus
+
+
+@frozen
+class Course:
+    """Where the operation stands. `ending`: it is over; `turned`: it was given up in this pass, and the cluster goes back."""
+
+    operation: OpenOperation
+    ending: Ending | None = None
+    turned: bool = False
+
+
+def course(
+    view: ClusterView,
+    operation: OpenOperation,
+    status: ClusterStatus,
+    failures: Sequence[Failure],
+    now: datetime,
+    patience: timedelta,
+    last_words: Callable[[NodeId], str],
+    *,
+    lost_sight: bool,
+) -> Course:
+    """What this look makes of the open operation. `lost_sight`: nobody looked for a while before it."""
+    if not status.completed or not view.layout:
+        return Course(operation)  # of a cluster that is to go, or cannot be laid out now, nothing can be read
+    if operation.work.setback is None:
+        operation = evolve(operation, steps=progress(view, operation), state=running(operation.kind))
+        if finished(operation.steps) and status.message is None:
+            return Course(operation, Ending(complete(operation.kind), operation.kind))
+    refused = [failure for failure in failures if failure.refused]
+    operation = evolve(operation, work=worked(view, operation, refused, now, lost_sight=lost_sight))
+    idle = now - (operation.work.marked or now)
+    if (given_up := operation.work.setback) is not None:
+        late = f"; and it is not back yet: {'; '.join(status.waiting)}" if idle >= patience else ""
+        if late or returned(view, operation):
+            return Course(operation, _failed(operation, given_up.code, given_up.why + late))
+        return Course(operation)
+    chosen = way(view, operation)
+    why = setback(view, operation, chosen, refused, status.waiting, idle, patience, last_words)
+    if why is None:
+        return Course(operation)
+    if chosen is Way.END:
+        return Course(operation, _failed(operation, why.code, why.why, stays=True))
+    # Going back is counted anew.
+    return Course(evolve(operation, work=evolve(operation.work, setback=why, mark="", marked=now)), turned=True)
+
+
+def _failed(operation: OpenOperation, code: str, why: str, *, stays: bool = False) -> Ending:
+    return Ending(OperationState.UPDATE_FAILED, operation.kind, code, why, stays)
