@@ -15,9 +15,9 @@ def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
 
     A block is looked at again with every sighting, so it lifts by itself."""
     for node in view.layout:
-        if left_alone(node.id, view):
-            continue
         match view.sighting(node.id):
+            case Known(Absent() | Blocked()) if left_alone(node.id, view):
+                pass
             case Known(Absent()):
                 draft.act(Start(node), because=f"{node.id} was never started", heals=view.status.completed)
             case Known(Blocked(why, fix)):
