@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plane
+from benchmarks import plane, plans, roll, scale
 from benchmarks.by_hand import by_hand, java, serve
 from benchmarks.client import Load, Reach, Watch, first_record, lost, until
 from benchmarks.ours import VERSION, Ours, bare, laid_out, ours
@@ -125,6 +125,9 @@ def main() -> None:
         "create": lambda: create(kafka),
         "heal": lambda: heal(kafka),
         "plane": plane.measure,
+        "roll": lambda: roll.measure(kafka),
+        "scale": lambda: scale.measure(kafka),
+        "plans": plans.measure,
     }
     wanted = sys.argv[1:] or list(suites)
     results = [result for name in wanted for result in suites[name]()]

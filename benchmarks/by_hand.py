@@ -45,6 +45,7 @@ class ByHand:
 
     kafka: Installed
     home: Path
+    cluster: str = field(factory=new_kafka_id)
     processes: dict[int, subprocess.Popen[bytes]] = field(factory=dict)
     heap: tuple[str, ...] = SCRIPT_FLAGS
 
@@ -54,24 +55,16 @@ class ByHand:
 
     def format(self) -> None:
         """One StorageTool after another, as the documentation has it."""
-        cluster = new_kafka_id()
         directories = {number: new_kafka_id() for number in CONTROLLERS}
         voters = ",".join(f"{n}@{address(n)}:9093:{directories[n]}" for n in CONTROLLERS)
         for number in (*CONTROLLERS, *BROKERS):
-            self.write(number)
-            command = [
-                java(),
-                "-cp",
-                self.kafka.class_path(),
-                STORAGE_TOOL,
-                "format",
-                "-t",
-                cluster,
-                "-c",
-                str(self.file(number)),
-            ]
-            command += ["--initial-controllers", voters] if number in CONTROLLERS else ["--no-initial-controllers"]
-            subprocess.run(command, check=True, capture_output=True)
+            self._format(number, ["--initial-controllers", voters] if number in CONTROLLERS else [])
+
+    def _format(self, number: int, voters: list[str]) -> None:
+        self.write(number)
+        command = [java(), "-cp", self.kafka.class_path(), STORAGE_TOOL, "format"]
+        command += ["-t", self.cluster, "-c", str(self.file(number)), *(voters or ["--no-initial-controllers"])]
+        subprocess.run(command, check=True, capture_output=True)
 
     def write(self, number: int) -> None:
         role, listener, port = (
@@ -101,8 +94,20 @@ class ByHand:
                 command = [java(), *self.heap, "-cp", self.kafka.class_path(), MAIN_CLASS, str(self.file(number))]
                 self.processes[number] = subprocess.Popen(command, stdout=log, stderr=log)
 
+    def join(self, *numbers: int) -> None:
+        """More brokers, until they accept connections."""
+        for number in numbers:
+            self._format(number, [])
+        self.start(*numbers)
+        until("the brokers that join", lambda: all(listens(address(number), 9092) for number in numbers))
+
     def serving(self) -> bool:
         return all(listens(address(number), 9092) for number in BROKERS)
+
+    def stop(self, number: int) -> None:
+        """The stop signal, and wait until it has ended."""
+        self.processes[number].terminate()
+        self.processes[number].wait()
 
     def kill(self, *numbers: int) -> None:
         for number in numbers:

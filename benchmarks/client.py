@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 TOPIC = "bench"
 PARTITIONS = 12
 BACK_OFF = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, "retry.backoff.ms": 20, "log_level": 0}
-PATIENCE = 120.0
+PATIENCE = 300.0
 
 
 @frozen
@@ -76,6 +76,12 @@ class Load:
     acked: dict[str, int] = field(factory=dict)
     gaps: dict[int, float] = field(factory=dict)
     failed: int = 0
+    latencies: dict[int, float] = field(factory=dict)
+    """Number of a record -> seconds until it was acknowledged."""
+    silence: float = 0.0
+    """The longest time in which nothing at all was acknowledged."""
+    _sent: dict[int, float] = field(factory=dict)
+    _heard: float = field(factory=time.monotonic)
     _last: dict[int, float] = field(factory=dict)
     _stop: threading.Event = field(factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -100,6 +106,7 @@ class Load:
                 producer.poll(left)  # comes back at every acknowledgement
             partition = number % PARTITIONS
             value = f"{partition}:{number}"
+            self._sent[number] = time.monotonic()
             producer.produce(TOPIC, value.encode(), partition=partition, on_delivery=self._delivered)
             number += 1
         producer.flush(60)
@@ -109,7 +116,11 @@ class Load:
             self.failed += 1
             return
         now, partition = time.monotonic(), message.partition()
-        self.acked[message.value().decode()] = partition
+        value = message.value().decode()
+        self.acked[value] = partition
+        number = int(value.partition(":")[2])
+        self.latencies[number] = now - self._sent.pop(number)
+        self.silence, self._heard = max(self.silence, now - self._heard), now
         self.gaps[partition] = max(self.gaps.get(partition, 0.0), now - self._last.get(partition, now))
         self._last[partition] = now
 

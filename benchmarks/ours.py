@@ -67,6 +67,31 @@ class Ours:
         until(f"{name} to be ACTIVE", lambda: self.state(arn) == "ACTIVE", every=0.1)
         return arn, self.reach(arn)
 
+    def begin(self, arn: str, call: str, **members: Any) -> str:
+        """Call an update with the version that is current; the ARN of its operation."""
+        version = self.kafka.describe_cluster_v2(ClusterArn=arn)["ClusterInfo"]["CurrentVersion"]
+        answer = getattr(self.kafka, call)(ClusterArn=arn, CurrentVersion=version, **members)
+        return str(answer["ClusterOperationArn"])
+
+    def step(self, operation: str, name: str) -> str:
+        """How far a step of an operation is; empty before the first look."""
+        info = self.kafka.describe_cluster_operation(ClusterOperationArn=operation)["ClusterOperationInfo"]
+        steps = {step["StepName"]: step["StepInfo"]["StepStatus"] for step in info.get("OperationSteps", [])}
+        return str(steps.get(name, ""))
+
+    def change(self, arn: str, call: str, **members: Any) -> None:
+        """The same, until its operation has ended well."""
+        operation = self.begin(arn, call, **members)
+        until(f"{call} to end", lambda: self.state(arn) == "ACTIVE", every=0.05)
+        ended = self.kafka.describe_cluster_operation(ClusterOperationArn=operation)["ClusterOperationInfo"]
+        if ended["OperationState"] != "UPDATE_COMPLETE":
+            raise RuntimeError(f"{call}: {ended}")
+
+    def volumes(self, number: int) -> Path:
+        """Where the data of one broker of the only cluster lies."""
+        (found,) = (self.home / "volumes").glob(f"*/broker-{number}")
+        return found / "data"
+
     def reach(self, arn: str) -> Reach:
         servers = self.kafka.get_bootstrap_brokers(ClusterArn=arn)["BootstrapBrokerStringTls"]
         return Reach(servers, self.environment["PENSTOCK_CA"])

@@ -9,7 +9,9 @@ from attrs import asdict, frozen
 
 @frozen
 class Result:
-    """`by_hand` is the other side of the ratio; `goal` is in the unit, `goal_ratio` for ours / by_hand."""
+    """`by_hand` is the other side of the ratio; `goal` is in the unit, `goal_ratio` for ours / by_hand.
+
+    Less is better, but for `least_ratio`: there more is."""
 
     what: str
     unit: str
@@ -17,6 +19,7 @@ class Result:
     by_hand: float | None = None
     goal: float | None = None
     goal_ratio: float | None = None
+    least_ratio: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -30,6 +33,8 @@ class Result:
             checks.append(self.ours <= self.goal)
         if self.goal_ratio is not None and self.ratio is not None:
             checks.append(self.ratio <= self.goal_ratio)
+        if self.least_ratio is not None and self.ratio is not None:
+            checks.append(self.ratio >= self.least_ratio)
         return all(checks) if checks else None
 
     @property
@@ -41,6 +46,7 @@ class Result:
         ratio = f"{self.ratio:.2f}" if self.ratio is not None else ""
         goals = [f"{self.goal:g} {self.unit}".strip()] if self.goal is not None else []
         goals += [f"ratio {self.goal_ratio:g}"] if self.goal_ratio is not None else []
+        goals += [f"ratio {self.least_ratio:g} or more"] if self.least_ratio is not None else []
         met = {True: "yes", False: "no", None: ""}[self.met]
         compared = f"{self.by_hand:.3g}" if self.by_hand is not None else ""
         return self.what, f"{self.ours:.3g} {self.unit}".strip(), compared, ratio, ", ".join(goals), met

@@ -68,7 +68,8 @@ class Assignment:
         rack = self.rack
         if rack[source] == rack[target]:
             return True
-        return self.spread([target if number == source else number for number in now]) >= self.spread(now)
+        others = [rack.get(number) for number in now if number != source]
+        return rack[source] in others or rack[target] not in others
 
     def move(self, key: Key, source: int, target: int, why: str) -> None:
         """Move one replica; it keeps its place in the order of leadership."""

@@ -27,10 +27,19 @@ def bytes_evenly(assignment: Assignment) -> Sequence[str]:
     taken: set[Key] = set()
     made: dict[Shift[Key], Transfer] = {}
 
+    everywhere = {
+        key
+        for key, replicas in assignment.replicas.items()
+        if len(replicas) == assignment.racks == assignment.spread(replicas)
+    }
+    rack = assignment.rack
+
     def may(key: Key, source: int, target: int) -> bool:
+        # One replica in every rack: none of them can leave its own. Asked first, since it is what nearly always answers.
         # A partition changes racks only alone: then each of its transfers can be taken back by itself.
-        cross = assignment.rack[source] != assignment.rack[target]
-        return not (cross and key in taken) and key not in crossed and assignment.fits(key, source, target)
+        if rack[source] != rack[target] and (key in everywhere or key in taken):
+            return False
+        return key not in crossed and assignment.fits(key, source, target)
 
     def do(shift: Shift[Key]) -> None:
         assignment.move(shift.item, shift.source, shift.target, why(shift.source, shift.target))

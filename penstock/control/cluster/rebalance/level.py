@@ -81,7 +81,7 @@ class Levelling(Generic[T]):
         `strict`: the target stays under its band's upper end. `keep`: the source stays above its band's lower end."""
         if source in self._got:
             return False
-        room = {n: self._off(source) - self._off(n) for n in targets if n != source}
+        room = {n: self._off(source) - self._off(n) - NOTHING for n in targets if n != source}  # any more is not closer
         if strict:
             room = {n: min(free, self.upper[n] - self.load[n]) for n, free in room.items()}
         most = max(room.values(), default=0.0)
@@ -91,7 +91,7 @@ class Levelling(Generic[T]):
         for place in self._places(own, most, need, self._fair(source, targets, need)):
             weight, item = own[place]
             for target, free in room.items():
-                if weight <= free and self._closer(weight, source, target) and self.may(item, source, target):
+                if weight < free and self.may(item, source, target):
                     del own[place]
                     self._shift(Shift(item, weight, source, target))
                     return True
@@ -122,9 +122,6 @@ class Levelling(Generic[T]):
     def _number(self, number: int) -> float:
         """How many items a broker would have at its share, were all of mean weight."""
         return self.share[number] / self._mean if self._mean else 0.0
-
-    def _closer(self, weight: float, source: int, target: int) -> bool:
-        return self._off(source) - self._off(target) > weight + NOTHING
 
     def _shift(self, shift: Shift[T]) -> None:
         self._load(shift, 1)
