@@ -82,7 +82,9 @@ class Compute(Protocol):
         ComputeError, also where the machine cannot do it while the node runs."""
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
-        """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (AT_ONCE returns when it is dead)."""
+        """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (the others return when it is dead).
+
+        A run that was ended AS_FUTILE is seen like one that ended by itself soon after its start."""
 
     def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
         """Process, directory, volume. A volume whose label does not match goes to quarantine, and with `keep` any does; its

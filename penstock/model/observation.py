@@ -15,7 +15,7 @@ from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.operation import OpenOperation
 from penstock.model.rebalance import Facts
-from penstock.model.spec import ClusterSpec, ClusterStatus
+from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
 
 T = TypeVar("T")
 
@@ -85,6 +85,8 @@ class Running:
     """Path of each leaf certificate -> (not before, not after), as it lies on the node's disk."""
     volume: VolumeUse | None = None
     """None where it cannot be told: a volume from before sizes were written down, a disk that does not answer."""
+    said: int = 0
+    """Size of the node's log in bytes: another number means that it has said something. Not only more: logs are rotated."""
 
 
 @frozen
@@ -95,7 +97,7 @@ class Gone:
     status: str
     """`exit status 1`, `signal 9 (SIGKILL)`, `the machine restarted`, or `unknown` where no keeper saw the end."""
     short_runs: int = 0
-    """How many runs in a row ended soon after their start, this one included: the base of growing pauses."""
+    """How many runs in a row ended soon after their start or were ended as futile, this one included: the base of growing pauses."""
     requested: bool = False
     """Ended because we stopped it."""
     clean: bool = False
@@ -158,6 +160,20 @@ class BrokerSeen:
 
 
 @frozen
+class Recovery:
+    """How far a starting broker is with reading its logs, by its own word. There is one log for each replica."""
+
+    loaded: int
+    logs: int
+    segment: str = ""
+    """The last word about a segment that is recovered: `orders-7: 3 of 12 segments`."""
+
+    def __str__(self) -> str:
+        text = f"{self.loaded} of {self.logs} logs" if self.logs else ""
+        return ", ".join(filter(None, (text, self.segment)))
+
+
+@frozen
 class Partition:
     """A partition with its replicas. `min_isr` is the effective `min.insync.replicas` of its topic."""
 
@@ -209,6 +225,14 @@ class ClusterView:
     """Running broker -> how many replicas lie on its volume, by its own word."""
     cordoned: Mapping[int, bool] = field(factory=dict)
     """Running broker -> whether it is closed to new replicas; absent where its Kafka knows no such thing."""
+    recovering: Mapping[NodeId, Recovery] = field(factory=dict)
+    """How far brokers that do not serve yet have come with their logs; absent where they say nothing of it, or are done."""
+    advanced: Mapping[NodeId, datetime] = field(factory=dict)
+    """When a starting broker was last seen to advance with its logs."""
+    unsettled_since: datetime | None = None
+    """Since when neither a replica has come back in sync nor a leadership gone home, though some are to; None: nothing is."""
+    pace: Pace | None = None
+    """How long things take here, with what this look measured; None where it did not look that deep."""
     grows_in_use: bool = True
     """Whether the provider can enlarge a filesystem while its node runs."""
     depth: int = 1

@@ -34,6 +34,8 @@ class How(StrEnum):
     """The stop signal; leaders leave first."""
     AT_ONCE = "at once"
     """SIGKILL: for what does no work, and for what will not be needed again."""
+    AS_FUTILE = "as futile"
+    """SIGKILL for a run that never came to serve. It counts like one that ended by itself soon after its start."""
 
 
 @frozen
@@ -202,6 +204,49 @@ class Waiting:
 
 
 @frozen
+class Restart:
+    """A node that is to be restarted once, with everything that this one restart is for."""
+
+    node: NodeId
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons)
+
+
+@frozen
+class Batch:
+    """Nodes that go down together and are waited for together: brokers of one zone, or one controller."""
+
+    zone: str
+    restarts: tuple[Restart, ...]
+    seconds: float
+    """Predicted, from the stop until every replica is in sync and led where it belongs."""
+    note: str = ""
+    """Why it is no larger, where that is not plain."""
+
+    @property
+    def nodes(self) -> tuple[NodeId, ...]:
+        return tuple(restart.node for restart in self.restarts)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.nodes))
+
+
+@frozen
+class Roll:
+    """Every restart that is wanted now, in order, as it goes where nothing else happens meanwhile."""
+
+    batches: tuple[Batch, ...]
+    exposed: tuple[str, ...] = ()
+    """Partitions that go below their minimum while one of these nodes is down, in whatever order: too few replicas."""
+
+    @property
+    def seconds(self) -> float:
+        return sum(batch.seconds for batch in self.batches)
+
+
+@frozen
 class Plan:
     """The outcome of one run of the rules."""
 
@@ -211,3 +256,5 @@ class Plan:
     """Sentences without consequence: what was not counted, what has no effect yet."""
     stuck: str | None = None
     """Why nothing can help, where a rule knows it at once (cause and fix)."""
+    roll: Roll | None = None
+    """What is still to be restarted; None where nothing is."""

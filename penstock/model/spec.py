@@ -137,6 +137,16 @@ class ClusterState(StrEnum):
 
 
 @frozen
+class Pace:
+    """How long things last took in this cluster, in seconds: what predictions are made from."""
+
+    starts: Mapping[str, float] = field(factory=dict)
+    """Name of a node -> from its last start until it served."""
+    settling: float | None = None
+    """From the moment when all served again until every replica was in sync and led where it belongs."""
+
+
+@frozen
 class ClusterStatus:
     """What the loop last computed of a cluster, kept so that reads need not look at the world."""
 
@@ -152,3 +162,4 @@ class ClusterStatus:
     progress_at: datetime | None = None
     waiting: tuple[str, ...] = ()
     """Sentences: on what the last pass waits, and until when."""
+    pace: Pace = Pace()

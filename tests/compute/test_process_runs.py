@@ -115,6 +115,20 @@ def test_a_run_of_half_a_minute_ends_the_row_of_short_ones(world: ProcessWorld) 
     assert gone(world, node.id).short_runs == 0
 
 
+def test_a_futile_run_of_minutes_is_one_more_in_the_row(world: ProcessWorld) -> None:
+    node = specify(world, broker(1))
+    for how in (None, How.AS_FUTILE):
+        world.compute.start(node, [], fence=1)
+        world.kill(node.id) if how is None else world.compute.stop(node.id, how, fence=1)
+    ended = world.home.place(node.id).record("ended")
+    history = json.loads(ended.read_bytes())
+    history[-1]["seconds"] = 90.0
+    ended.write_text(json.dumps(history))
+    assert gone(world, node.id).short_runs == 2
+    ended.write_text(json.dumps(history[:-1]))  # nobody saw the end
+    assert gone(world, node.id).short_runs == 2
+
+
 def test_a_killed_keeper_takes_nothing_with_it_and_is_replaced(world: ProcessWorld) -> None:
     world.compute.watch(lambda _: None)
     node = specify(world, broker(1))

@@ -134,6 +134,32 @@ def test_a_stop_that_we_asked_for_is_no_failure(world: World) -> None:
     assert gone(world, node.id).short_runs == 2, "the failure before the stop and the one after it"
 
 
+def test_a_run_that_was_futile_counts_like_one_that_failed(world: World) -> None:
+    node = specify(world, broker(1))
+    for times in (1, 2, 3):
+        world.compute.start(node, [], fence=1)
+        world.compute.stop(node.id, How.AS_FUTILE, fence=1)
+        seen = sees(world, node.id)
+        assert isinstance(seen, Gone), "dead on return"
+        assert (seen.requested, seen.short_runs) == (False, times)
+        assert "did not come to serve" in seen.status
+    world.compute.start(node, [], fence=1)
+    world.kill(node.id)
+    assert gone(world, node.id).short_runs == 4
+    assert "did not come to serve" not in gone(world, node.id).status
+
+
+def test_what_a_node_writes_to_its_log_is_noticed(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    eventually(lambda: running(world, node.id).said > 0)
+    before = running(world, node.id).said
+    assert running(world, node.id).said == before, "it has said nothing more"
+    world.say(node.id, "a segment more")
+    assert running(world, node.id).said != before
+    assert world.compute.tail(node.id, 1) == ["a segment more"]
+
+
 def test_swapped_volumes_are_never_used_and_never_deleted(world: World) -> None:
     one, two = specify(world, broker(1)), specify(world, broker(2))
     for node in (one, two):

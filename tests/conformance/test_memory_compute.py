@@ -96,3 +96,13 @@ def test_a_node_whose_first_start_crashed_before_any_run_is_absent(world: Memory
     with pytest.raises(ComputeError):
         world.compute.start(node, [], fence=1)
     assert world.compute.sightings(CLUSTER)[node.id] == Known(Absent())
+
+
+def test_a_futile_run_counts_however_long_it_was() -> None:
+    world = MemoryWorld()
+    node = specify(world, broker(1))
+    for times in (1, 2):
+        world.compute.start(node, [], fence=1)
+        world.compute.clock.forward(90)
+        world.compute.stop(node.id, How.AS_FUTILE, fence=1)
+        assert gone(world, node.id).short_runs == times

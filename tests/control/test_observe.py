@@ -11,6 +11,7 @@ from penstock.control.cluster.observe import Observer
 from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Absent, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
+from penstock.model.spec import Pace
 
 
 @define
@@ -22,6 +23,8 @@ class Scene:
     asked: list = field(factory=list)
     unreachable: bool = False
     closed: int = 0
+    said: list = field(factory=list)
+    """The last lines of every node's log."""
     capabilities: Capabilities = Capabilities(own_addresses=True, unprivileged=True)
 
     def sightings(self, cluster):
@@ -42,6 +45,10 @@ class Scene:
 
     def config(self, number, names):
         return self._told(("config", number, names), Known(dict.fromkeys(names, "1")))
+
+    def tail(self, node, lines):
+        self.asked.append(("tail", node.number))
+        return self.said
 
     def close(self):
         self.closed += 1
@@ -242,3 +249,82 @@ def test_settings_are_nobodys_business_where_none_are_changed_and_unknown_where_
     watch.set(three_brokers().but(operation=updating({"live": {"a": "2"}})))
     watch.scene.unreachable = True
     assert set(watch.look().settings.values()) == {Unknown("nobody answered")}
+
+
+# -- nodes that start, and what they take
+
+LOADED = "Completed load of Log() ({}/400 completed in /data) (kafka.log.LogManager)"
+
+
+def starting(watch, said):
+    """Broker 2 has begun and is not let in yet; its log has grown."""
+    run = evolve(watch.scene.view.running(broker(2)), pid=7, since=watch.now, said=said)
+    watch.set(three_brokers().with_sighting(broker(2), run).fenced(2))
+    watch.scene.deaf = {2}
+
+
+def test_a_broker_that_starts_tells_how_far_it_is_with_its_logs(watch):
+    starting(watch, said=10)
+    watch.scene.said = [LOADED.format(120)]
+    view = watch.look()
+    assert str(view.recovering[broker(2)]) == "120 of 400 logs"
+    assert view.advanced[broker(2)] == watch.now
+
+
+def test_its_log_is_read_only_when_something_was_said(watch):
+    starting(watch, said=10)
+    watch.look()
+    assert ("tail", 2) in watch.scene.asked
+    watch.look()
+    assert ("tail", 2) not in watch.scene.asked
+
+
+def test_words_alone_are_no_progress(watch):
+    starting(watch, said=10)
+    watch.scene.said = [LOADED.format(120)]
+    first = watch.look().advanced[broker(2)]
+    for said in (20, 30):
+        run = evolve(watch.scene.view.running(broker(2)), said=said)
+        watch.set(three_brokers().with_sighting(broker(2), run).fenced(2))
+        watch.scene.said = [LOADED.format(120), "INCONSISTENT_CLUSTER_ID"]
+        assert watch.look().advanced[broker(2)] == first
+    run = evolve(run, said=40)
+    watch.set(three_brokers().with_sighting(broker(2), run).fenced(2))
+    watch.scene.said = [LOADED.format(121)]
+    assert watch.look().advanced[broker(2)] == watch.now
+
+
+def test_while_no_controller_answers_nobody_is_said_to_get_no_further(watch):
+    starting(watch, said=10)
+    watch.look()
+    watch.scene.unreachable = True
+    assert watch.look(after=300).advanced[broker(2)] == watch.now
+
+
+def test_how_long_a_node_took_from_its_start_until_it_served_is_remembered(watch):
+    starting(watch, said=10)
+    watch.look()
+    run = watch.scene.view.running(broker(2))
+    watch.scene.deaf = set()
+    watch.set(three_brokers().with_sighting(broker(2), run))
+    assert watch.look(after=3.5).pace == Pace({"broker-2": 4.0})
+
+
+def test_nobody_guesses_how_long_a_node_took_that_served_already(watch):
+    assert watch.look().pace == Pace()
+
+
+def test_settling_is_dated_from_its_last_progress_and_measured_to_its_end(watch):
+    watch.set(three_brokers().killed(broker(2)).fenced(2))
+    watch.look(3)
+    watch.set(three_brokers().out_of_sync(2))
+    began = watch.look(3).unsettled_since
+    assert began == watch.now
+    assert watch.look(3, after=5).unsettled_since == began
+    one_less = three_brokers().out_of_sync(2).view.partitions.value[1:]
+    watch.set(three_brokers().with_topics(three_brokers().view.partitions.value[0], *one_less))
+    assert watch.look(3).unsettled_since == watch.now
+    watch.set(three_brokers())
+    view = watch.look(3)
+    assert view.unsettled_since is None
+    assert view.pace.settling == 6.0

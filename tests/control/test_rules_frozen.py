@@ -7,7 +7,7 @@ from inline_snapshot import snapshot
 from penstock.control.cluster.health import frozen, serves, suspect
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.thaw import thaw
-from penstock.model.observation import Unknown
+from penstock.model.observation import Gone, Recovery, Unknown
 from penstock.model.plan import How, Stop
 
 
@@ -50,7 +50,7 @@ def test_a_node_that_was_not_asked_is_never_frozen():
 
 
 def test_a_starting_node_that_works_hard_and_does_not_answer_yet_is_neither_doubted_nor_ended():
-    seen = three_brokers().fenced(2).silent(broker(2), 500).but(silent_since={}).with_run(broker(2), since=ago(500))
+    seen = three_brokers().fenced(2).starting(broker(2), ago(500))
     assert not suspect(broker(2), seen.view, NOW)
     assert seen.text() == "nothing"
 
@@ -96,9 +96,11 @@ def test_a_broker_that_runs_and_is_not_registered_is_restarted():
 
 
 def test_a_broker_that_has_just_started_gets_its_time_to_register():
-    seen = three_brokers().unregistered(2).with_run(broker(2), since=ago(59))
-    assert stops(seen, registration) == []
-    assert stops(three_brokers().unregistered(2).with_run(broker(2), since=ago(61)), registration) == [broker(2)]
+    assert stops(three_brokers().unregistered(2).starting(broker(2), ago(59)), registration) == []
+    late = three_brokers().unregistered(2).starting(broker(2), ago(61))
+    assert late.text(registration) == snapshot(
+        "stop broker 2 as futile | broker 2 runs, is not registered, and has come no further for 61 s | heals"
+    )
 
 
 def test_unregistered_brokers_are_restarted_one_at_a_time():
@@ -107,3 +109,54 @@ def test_unregistered_brokers_are_restarted_one_at_a_time():
 
 def test_nobody_is_called_unregistered_on_a_guess():
     assert stops(three_brokers().but(brokers=Unknown("nobody answered"))) == []
+
+
+# -- brokers that start, and what they get done
+
+
+def recovering(loaded, seconds_ago, *, registered=True):
+    seen = three_brokers().starting(broker(2), ago(5000))
+    seen = seen.fenced(2) if registered else seen.unregistered(2)
+    return seen.but(recovering={broker(2): Recovery(loaded, 400)}, advanced={broker(2): ago(seconds_ago)})
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_a_broker_that_reads_its_logs_is_left_alone_for_hours_and_says_how_far_it_is(registered):
+    assert recovering(120, 500, registered=registered).text() == snapshot(
+        "waits for broker 2: it recovers its log: 120 of 400 logs | heals"
+    )
+
+
+def test_one_whose_disk_lets_it_wait_is_not_called_frozen_unless_a_signal_stopped_it():
+    seen = recovering(120, 30).but(idle_since={broker(2): ago(30)})
+    assert stops(seen) == []
+    assert stops(seen.with_run(broker(2), suspended=True), thaw) == [broker(2)]
+
+
+def test_one_that_comes_no_further_for_ten_minutes_is_restarted():
+    assert recovering(120, 601).text() == snapshot(
+        "stop broker 2 as futile | broker 2 runs, is not let in by the controllers, and has come no further with its logs (120 of 400 logs) for 601 s | heals"
+    )
+
+
+def test_what_was_read_counts_as_a_sign_of_life_for_the_time_to_register():
+    late = three_brokers().unregistered(2).starting(broker(2), ago(5000))
+    assert stops(late.but(advanced={broker(2): ago(59)}), registration) == []
+    assert stops(late.but(advanced={broker(2): ago(61)}), registration) == [broker(2)]
+
+
+def test_brokers_that_get_no_further_are_ended_one_at_a_time_and_the_others_still_tell_their_progress():
+    seen = recovering(7, 1, registered=False).unregistered(1).starting(broker(1), ago(90))
+    seen = seen.unregistered(3).starting(broker(3), ago(90))
+    assert seen.text(registration) == snapshot("""\
+stop broker 1 as futile | broker 1 runs, is not registered, and has come no further for 90 s | heals
+waits for broker 2: it recovers its log: 7 of 400 logs | heals\
+""")
+
+
+def test_a_futile_run_counts_and_the_next_one_has_to_wait():
+    """A broker on a foreign volume, turned away by the controllers for the fourth time."""
+    ended = Gone(ago(1), "signal 9 (SIGKILL), ours, since it did not come to serve", short_runs=4)
+    assert three_brokers().fenced(2).with_sighting(broker(2), ended).text() == snapshot(
+        "waits for broker 2: it ended soon after its start 4 times in a row (signal 9 (SIGKILL), ours, since it did not come to serve); next try 12:00:07Z | heals"
+    )

@@ -82,7 +82,9 @@ class FakeKafka:
     def up(self, number: int) -> bool:
         """It runs, has booted and moves."""
         process = self.process(number)
-        return process is not None and process.moves and self.machine.now >= process.since + BOOT
+        if process is None or not process.moves or self.machine.read(process) < process.reads:
+            return False
+        return self.machine.now >= process.since + BOOT
 
     def votes(self) -> list[int]:
         return [number for number in self.voters if self.up(number)]
@@ -165,7 +167,7 @@ class FakeKafka:
             registration.until = now + SESSION
             if registration.fenced:
                 registration.fenced, registration.since = False, now
-        elif not process.registered and (registration is None or registration.until <= now):
+        elif not process.registered and not process.turned_away and (registration is None or registration.until <= now):
             self._fence(number)
             self.registrations[number] = Registration(process.pid, now + SESSION)
             process.registered = True

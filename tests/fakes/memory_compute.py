@@ -164,9 +164,10 @@ class MemoryCompute:
         self._spoken(node, fence)
         run, odd = self._running(node), self.of(node)
         if run is not None:
-            run.requested = True
+            run.futile = how is How.AS_FUTILE
+            run.requested = not run.futile
             self.events.append(Event(f"stop {how}", node))
-            if how is How.AT_ONCE:
+            if how is not How.GRACEFUL:
                 self._end(node, run, self.clock(), -9)
             else:
                 run.stopping = run.stopping or self.clock()
@@ -307,6 +308,7 @@ class MemoryCompute:
                     run.suspended,
                     dict(place.leaves),
                     self._use(node),
+                    sum(len(line) + 1 for line in place.log),
                 )
             )
         if place is not None and place.ran_on is not None and node not in self.volumes:

@@ -68,6 +68,7 @@ class Process:
     ended: datetime | None = None
     code: int | None = None
     requested: bool = False
+    futile: bool = False
     restarted: bool = False
     """It ended because the machine did."""
     stopping: datetime | None = None
@@ -103,7 +104,7 @@ def gone(runs: Sequence[Process]) -> Gone:
         return Gone(None, "the machine restarted", requested=last.requested)
     short = 0
     for run in reversed(runs):
-        if run.ended is None or run.ended - run.since >= SHORT:
+        if run.ended is None or (run.ended - run.since >= SHORT and not run.futile):
             break
         short += not run.requested
     code = last.code or 0
@@ -112,4 +113,5 @@ def gone(runs: Sequence[Process]) -> Gone:
         if code >= 0
         else {-9: "signal 9 (SIGKILL)", -15: "signal 15 (SIGTERM)"}.get(code, f"signal {-code}")
     )
+    status += ", ours, since it did not come to serve" if last.futile else ""
     return Gone(last.ended, status, 0 if last.requested else short, last.requested, code in (0, 143, -15))

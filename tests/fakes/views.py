@@ -147,6 +147,12 @@ class Seen:
         assert run is not None
         return self.with_sighting(node, evolve(run, **changes))
 
+    def starting(self, node: NodeId, since: datetime) -> Seen:
+        """Its run began then and has not served yet."""
+        return self.with_run(node, since=since)._evolved(
+            served=self.view.served - {node}, answers={**self.view.answers, node: Known(False)}
+        )
+
     def killed(self, node: NodeId, seconds: float = 0.5, **changes: Any) -> Seen:
         """It was killed so long ago, and the controllers do not know yet."""
         return self.with_sighting(node, evolve(Gone(ago(seconds), "signal 9 (SIGKILL)"), **changes))
@@ -265,6 +271,7 @@ def brokers_of(count: int, spec: ClusterSpec | None = None) -> Seen:
             layout=layout,
             sightings=sightings,
             answers={node.id: Known(True) for node in layout},
+            served=frozenset(node.id for node in layout),
             quorum=Known(
                 Quorum(
                     leader=10_001,

@@ -56,7 +56,12 @@ class Process:
     ended: datetime | None = None
     status: str = ""
     requested: bool = False
+    futile: bool = False
     clean: bool = False
+    reads: int = 0
+    """So many logs it reads after its boot, one each second, before it comes to anything else."""
+    turned_away: bool = False
+    """Controllers never register it."""
 
     @property
     def moves(self) -> bool:
@@ -72,6 +77,10 @@ class Ill:
     refuses: int = 0
     """So many of the next starts raise."""
     unseen: bool = False
+    reads: int = 0
+    """The next run reads so many logs before it serves."""
+    turned_away: int = 0
+    """So many of the next runs are never registered."""
 
 
 @define
@@ -182,6 +191,10 @@ class Machine:
             if ill.fails:
                 ill.fails -= 1
                 process.dies_at = self.now + timedelta(seconds=0.7)
+            process.reads, ill.reads = ill.reads, 0
+            if ill.turned_away:
+                ill.turned_away -= 1
+                process.turned_away = True
             self.runs.setdefault(node.id, []).append(process)
             self.verbs.append(f"start {node.id}")
         self.called()
@@ -210,9 +223,10 @@ class Machine:
         self._heard(node, fence)
         if process := self.process(node):
             self.before(f"stop {how}", node)
-            process.requested = True
+            process.futile = how is How.AS_FUTILE
+            process.requested = not process.futile
             self.verbs.append(f"stop {node} {how}")
-            if how is How.AT_ONCE:
+            if how is not How.GRACEFUL:
                 self.end(process, "signal 9 (SIGKILL)")
             else:
                 process.stopping = process.stopping or self.now
@@ -235,7 +249,23 @@ class Machine:
         return []
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
-        return ["the last line"][:lines]
+        process = self.process(node)
+        said = ["the last line"] if process is None else [*self._read(process), "the last line"]
+        return said[-lines:]
+
+    def read(self, process: Process) -> int:
+        """How many of its logs it has read."""
+        return min(process.reads, int((self.now - process.since).total_seconds()))
+
+    def _read(self, process: Process) -> list[str]:
+        """What Kafka says of that."""
+        if not process.reads:
+            return []
+        begun = f"Recovering {process.reads} logs from /data since no clean shutdown file was found"
+        lines = [
+            f"Completed load of Log() ({n + 1}/{process.reads} completed in /data)" for n in range(self.read(process))
+        ]
+        return [begun, *lines, *([f"Loaded {process.reads} logs in 9ms"] if len(lines) == process.reads else [])]
 
     def watch(self, wake: Callable[[ClusterId], None]) -> None:
         """The simulation counts deaths itself."""
@@ -278,13 +308,15 @@ class Machine:
                     suspended=last.suspended,
                     leaves=dict(last.leaves),
                     volume=self._use(node),
+                    # A broker that is turned away says so all the time.
+                    said=self.read(last) + (int(last.cpu * 1000) if last.turned_away else 0),
                 )
             )
         if node in self.lost:
             return Known(Bereft(self.lost[node], f"the volume of {node} is not there"))
         short = 0
         for run in reversed(runs):
-            if run.ended is None or run.ended - run.since >= SHORT:
+            if run.ended is None or (run.ended - run.since >= SHORT and not run.futile):
                 break
             short += not run.requested
         return Known(Gone(last.ended, last.status, 0 if last.requested else short, last.requested, last.clean))

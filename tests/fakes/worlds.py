@@ -61,6 +61,7 @@ class World(Protocol):
 
     def kill(self, node: NodeId) -> None: ...
     def suspend(self, node: NodeId) -> None: ...
+    def say(self, node: NodeId, line: str) -> None: ...
     def file(self, node: NodeId, name: str) -> bytes: ...
     def put(self, node: NodeId, name: str, content: bytes) -> None: ...
     def data(self, node: NodeId) -> Mapping[str, bytes]: ...
@@ -119,6 +120,10 @@ class ProcessWorld:
     def suspend(self, node: NodeId) -> None:
         os.kill(running(self, node).pid, signal.SIGSTOP)
         eventually(lambda: running(self, node).suspended)  # the kernel stops a process a moment later
+
+    def say(self, node: NodeId, line: str) -> None:
+        with self.home.place(node).log.open("a") as log:
+            log.write(f"{line}\n")
 
     def file(self, node: NodeId, name: str) -> bytes:
         return Path(self.compute.path(node, name)).read_bytes()
@@ -190,6 +195,9 @@ class MemoryWorld:
 
     def suspend(self, node: NodeId) -> None:
         self.compute.suspend(node)
+
+    def say(self, node: NodeId, line: str) -> None:
+        self.compute.places[node].log.append(line)
 
     def file(self, node: NodeId, name: str) -> bytes:
         return self.compute.places[node].files[name]

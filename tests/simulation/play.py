@@ -66,8 +66,8 @@ class Play:
     kafka: FakeKafka = field(init=False)
     plane: Watched = field(init=False)
     reboots: list[Reboot] = field(factory=list)
-    disrupted: set[NodeId] = field(factory=set)
-    """Nodes that were asked to go down and have not served since."""
+    disrupted: dict[NodeId, int] = field(factory=dict)
+    """Nodes that were asked to go down and have not served since, and in which pass that was."""
     deleted: bool = False
     passes: int = 0
     crashes: int = 0
@@ -322,27 +322,39 @@ class Play:
             assert process is not None
             assert process.stopping is None, f"{node} was asked to stop a second time"
             self._judge_disruption(node)
-            self.disrupted.add(node)
+            self.disrupted[node] = self.passes
         elif verb == "start" and node in self.machine.lost and node.role is Role.BROKER:
             held = [p for p in self.kafka.topics if node.number in p.replicas]
             assert all(set(p.isr) - {node.number} for p in held), (
                 f"{node} starts empty and was the last to have the data"
             )
-        elif verb == "stop at once":
+        elif verb in ("stop at once", "stop as futile"):
             assert process is not None
             assert self._useless(process), f"{node} works and was killed"
 
     def _judge_disruption(self, node: NodeId) -> None:
-        away = self.disrupted - {node}
-        assert not away, f"{node} goes down while {away} are not back"
+        away = set(self.disrupted) - {node}
+        if away:
+            one_batch = {self._zone(other) for other in (*away, node)} == {
+                self._zone(node)
+            } and node.role is Role.BROKER
+            one_pass = set(self.disrupted.values()) == {self.passes}
+            assert one_batch, f"{node} goes down beside {away} of elsewhere"
+            assert one_pass, f"{node} goes down while {away} are not back"
         if node.role is Role.CONTROLLER:
             left = {n for n in self.kafka.voters if n != node.number and self._believable(n)}
             assert len(left) >= 2, f"the quorum loses its majority with {node}"
             return
         for p in self.kafka.topics:
             if node.number in p.isr and len(p.replicas) > p.min_isr:
-                left = {n for n in p.isr if n != node.number and self._believable(n)}
+                gone = {other.number for other in (*away, node)}
+                left = {n for n in p.isr if n not in gone and self._believable(n)}
                 assert len(left) >= p.min_isr, f"{p} goes below its minimum with {node}"
+
+    def _zone(self, node: NodeId) -> str:
+        record = self.record()
+        assert record is not None
+        return f"{node.role} in {record.spec.place(node).subnet.zone}"
 
     def _believable(self, number: int) -> bool:
         process = self.kafka.process(number)
@@ -354,7 +366,8 @@ class Play:
         registration = self.kafka.registrations.get(number)
         lost = process.spec.id.role is Role.BROKER and (registration is None or registration.pid != process.pid)
         hopeless = process.stopping is not None and self.machine.now - process.stopping >= timedelta(seconds=120)
-        return not process.moves or lost or hopeless
+        reading = process.moves and self.machine.read(process) < process.reads
+        return not process.moves or hopeless or (lost and not reading)
 
     def _check_reboots(self) -> None:
         for reboot in list(self.reboots):
@@ -394,7 +407,7 @@ class Play:
     def _tick(self) -> None:
         self.machine.tick(TICK)
         self.kafka.tick()
-        self.disrupted = {node for node in self.disrupted if not self.kafka.serves(node.number)}
+        self.disrupted = {node: when for node, when in self.disrupted.items() if not self.kafka.serves(node.number)}
 
     def _open(self) -> object:
         with self.store.read() as rows:

@@ -26,6 +26,8 @@ from typing import Any
 
 HISTORY = 20
 """Ended runs that are kept."""
+FUTILE = "as futile"
+"""How a run was stopped that never came to its work: that is no wish of anybody's, but a failure of the run."""
 
 
 def write(path: str, value: object) -> None:
@@ -148,12 +150,15 @@ def keep(directory: str, handle: int, orders: dict[str, Any]) -> None:
 def record(directory: str, run: dict[str, Any], status: int | None) -> None:
     """Write down the end of a run; `status` is that of waitpid, None where only the end was seen."""
     stop = read(f"{directory}/stop.json") or {}
+    ours = stop.get("run") == run["run"]
+    futile = ours and stop.get("how") == FUTILE
     ended = {
         "run": run["run"],
         "ended": time.time(),
         "seconds": time.clock_gettime(time.CLOCK_BOOTTIME) - run["clock"],
         "code": None if status is None else os.waitstatus_to_exitcode(status),
-        "requested": stop.get("run") == run["run"],
+        "requested": ours and not futile,
+        "futile": futile,
     }
     write(f"{directory}/ended.json", [*(read(f"{directory}/ended.json") or []), ended][-HISTORY:])
 

@@ -159,7 +159,7 @@ class ProcessCompute:
             run = self._run(place)
             if run is None or not self._witness.alive(run):
                 return
-            if how is How.AT_ONCE or self._witness.stopping(place, run) is None:
+            if how is not How.GRACEFUL or self._witness.stopping(place, run) is None:
                 # Asked again, it is still the first time that counts: patience begins there.
                 with told(f"stopping {node}"):
                     asked = {"run": run.run, "how": how, "at": time.time()}

@@ -26,6 +26,8 @@ from penstock.model.plan import How
 
 SHORT_SECONDS = 30.0
 """A run that ends within so many seconds of its start is a short one."""
+FUTILE = ", ours, since it did not come to serve"
+"""Added to the end of such a run."""
 SETTLE_SECONDS = 0.2
 """How long to wait for a living keeper to write down the end of its node; it takes a millisecond or two."""
 TERMINATED = (-Signals.SIGTERM, 128 + Signals.SIGTERM)
@@ -175,6 +177,7 @@ class Witness:
                 suspended=seen.suspended,
                 leaves=self._leaves(place, label),
                 volume=gauge.use(place, self.records.object),
+                said=place.log.stat().st_size if place.log.exists() else 0,
             )
         made = self.records.object(place.record("volume"))
         if made is not None and not there(place):
@@ -210,25 +213,28 @@ class Witness:
 
     def _gone(self, place: Place, run: Run) -> Gone:
         stop = self.records.object(place.record("stop")) or {}
-        requested = stop.get("run") == run.run
+        ours = stop.get("run") == run.run
+        futile = ours and stop.get("how") == How.AS_FUTILE
+        requested = ours and not futile
         if run.boot != self.boot():
             return Gone(None, "the machine restarted", requested=requested)
         history = self._history(place, run)
         ended = next((entry for entry in history if entry["run"] == run.run), None)
         short_runs = 0
         for entry in reversed(history):
-            if entry["seconds"] >= SHORT_SECONDS:
+            if entry["seconds"] >= SHORT_SECONDS and not entry.get("futile"):
                 break
             short_runs += not entry["requested"]
         if ended is None:
             # No keeper saw the end. What the node wrote last is its last sign of life.
             wrote = moment(place.log.stat().st_mtime) if place.log.exists() else run.started
             last = max(run.started, wrote)
-            short_runs = short_runs + 1 if (last - run.started).total_seconds() < SHORT_SECONDS else 0
+            short = futile or (last - run.started).total_seconds() < SHORT_SECONDS
+            short_runs = short_runs + 1 if short else 0
             return Gone(last, "unknown", 0 if requested else short_runs, requested)
         return Gone(
             at=moment(ended["ended"]),
-            status=status(ended["code"]),
+            status=status(ended["code"]) + (FUTILE if futile else ""),
             short_runs=0 if requested else short_runs,
             requested=requested,
             clean=ended["code"] == 0 or ended["code"] in TERMINATED,

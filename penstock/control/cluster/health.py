@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from penstock.control.cluster.safety import alive_voters
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
-from penstock.model.observation import ClusterView, Known, Running
+from penstock.model.observation import Bereft, ClusterView, Known, Partition, Running
 
 GIB = 2**30
 IDLE = timedelta(seconds=3)
@@ -16,6 +16,13 @@ STOP_PATIENCE = timedelta(seconds=120)
 """A controlled shutdown is a matter of seconds while controllers live; without them it never ends (kafka.md 3.3)."""
 DEAF = timedelta(seconds=60)
 """A process that served in this run and has not answered for so long does no useful work, whatever it computes."""
+
+
+REGISTERS = timedelta(seconds=60)
+"""A starting broker is registered by then, or gets no further; Kafka itself gives a registration 60 s and ours waits 120 s."""
+ADVANCES = timedelta(minutes=10)
+"""A registered broker that reads its logs, or has read them, comes one segment or one step further within that time: a
+large segment on a slow disk takes minutes, and nothing is said of it meanwhile."""
 
 
 def serves(node: NodeId, view: ClusterView) -> bool:
@@ -40,6 +47,57 @@ def missing(view: ClusterView) -> tuple[NodeId, ...]:
     return tuple(node.id for node in view.layout if not serves(node.id, view))
 
 
+def lost(view: ClusterView) -> tuple[NodeId, ...]:
+    """Nodes that cannot run because their volume is gone: nothing brings them back by itself, so nobody waits for them."""
+    return tuple(
+        node.id
+        for node in view.layout
+        if isinstance(seen := view.sighting(node.id), Known)
+        and isinstance(seen.value, Bereft)
+        and seen.value.incarnation == node.incarnation
+    )
+
+
+def awaited(view: ClusterView) -> tuple[NodeId, ...]:
+    """Nodes that do not serve and can come back by themselves."""
+    away = lost(view)
+    return tuple(node for node in missing(view) if node not in away)
+
+
+def lagging(view: ClusterView) -> tuple[Partition, ...]:
+    """Partitions with a replica that is out of sync though its broker serves: it can catch up."""
+    there = _serving(view)
+    return tuple(p for p in _partitions(view) if there & (set(p.replicas) - set(p.isr)))
+
+
+def astray(view: ClusterView) -> tuple[Partition, ...]:
+    """Partitions that another replica leads than the first, though that is in sync and its broker serves."""
+    there = _serving(view)
+    return tuple(
+        p for p in _partitions(view) if p.replicas and p.leader != p.replicas[0] and p.replicas[0] in there & set(p.isr)
+    )
+
+
+def _serving(view: ClusterView) -> set[int]:
+    return {node.id.number for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)}
+
+
+def _partitions(view: ClusterView) -> tuple[Partition, ...]:
+    return view.partitions.value if isinstance(view.partitions, Known) else ()
+
+
+def stalled(node: NodeId, view: ClusterView, now: datetime) -> timedelta | None:
+    """For how long the starting broker has come no closer to serving, where that is too long; None while it advances.
+
+    Its registration and what it says of its logs are its progress, never time alone and never mere words."""
+    running = view.running(node)
+    if running is None or running.stopping is not None or node in view.served:
+        return None
+    here = isinstance(view.brokers, Known) and node.number in view.brokers.value
+    still = now - max(running.since, view.advanced.get(node, running.since))
+    return still if still > (ADVANCES if here or node in view.recovering else REGISTERS) else None
+
+
 def frozen(node: NodeId, view: ClusterView, now: datetime) -> str | None:
     """Why it is proved that the running node does no work; None where it is not proved."""
     running = view.running(node)
@@ -49,6 +107,8 @@ def frozen(node: NodeId, view: ClusterView, now: datetime) -> str | None:
         return f"{node} was asked to stop {(now - running.stopping).total_seconds():.0f} s ago and is still there"
     if view.answers.get(node) != Known(False):
         return None
+    if node in view.recovering and not running.suspended:
+        return None  # its disk may let it wait; `stalled` tells whether it gets on
     idle, silent = view.idle_since.get(node), view.silent_since.get(node)
     if idle is not None and now - idle >= IDLE:
         how = "is suspended" if running.suspended else "uses no CPU time"

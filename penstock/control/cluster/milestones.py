@@ -34,7 +34,10 @@ def reached(view: ClusterView, operation: OpenOperation) -> tuple[int, ...]:
 
 
 def catches_up(view: ClusterView) -> bool:
-    """Replicas are out of sync on brokers that all serve: Kafka copies, and says nothing of how far it is."""
+    """Replicas are out of sync on brokers that all serve: Kafka copies, and says nothing of how far it is. Or a broker reads
+    its logs, which may take it hours: where it gets no further, the rule `registration` ends it."""
+    if view.recovering:
+        return True
     match view.partitions:
         case Known(partitions) if not missing(view):
             behind = {number for p in partitions for number in p.replicas if number not in p.isr}

@@ -1,22 +1,23 @@
 """One look at one cluster: the provider's sightings and Kafka's own view, put into a ClusterView.
 
-What is remembered between looks only dates things (since when a node is idle or silent) and keeps a connection open;
-losing it costs time and never a wrong act."""
+What is remembered between looks only dates things (`Memory`) and keeps a connection open; losing it costs time and never
+a wrong act."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import TypeVar
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.health import GIB
+from penstock.control.cluster.memory import Memory
 from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
@@ -40,24 +41,6 @@ from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 
 T = TypeVar("T")
 
-LOST_SIGHT = timedelta(seconds=15)
-"""After a pause between looks as long as this (the machine slept) nothing is concluded from times before it."""
-CPU_TICK = 0.011
-"""Seconds of CPU time that do not count as work: one tick of the kernel's clock."""
-
-
-@define
-class Memory:
-    """What earlier looks at one cluster saw of each node's process."""
-
-    cpu: dict[NodeId, tuple[int, float, datetime]] = field(factory=dict)
-    """pid, CPU seconds, and since when they are unchanged."""
-    served: dict[NodeId, int] = field(factory=dict)
-    """pid of the run in which the node last answered."""
-    silent: dict[NodeId, datetime] = field(factory=dict)
-    looked: datetime | None = None
-
-
 Probe = Callable[[str, int], datetime]
 """Address and port of a TLS listener -> the not-before of the certificate that it shows. Raises KafkaError."""
 
@@ -74,7 +57,7 @@ class Observer:
         self._lock = Lock()
         self._reassignments: Mapping[Key, Reassignment] = {}
         self._grows_in_use = compute.capabilities.grows_in_use  # a fact of the machine: asked once
-        self._memory = Memory()
+        self._memory = Memory(compute.tail)
         self._admin: Admin | None = None
         self._known: tuple[NodeId, ...] = ()
 
@@ -113,13 +96,14 @@ class Observer:
                 brokers=_known(admin.brokers) if brokers else Unknown("no broker runs"),
                 depth=2,
             )
-            view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
+            view = self._memory.dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
             view = evolve(view, settings=self._settings(view, admin))
         if depth >= PARTITIONS and moves(view):
-            view = evolve(self._balanced(view, admin), depth=PARTITIONS)
+            view = self._memory.settled(evolve(self._balanced(view, admin), depth=PARTITIONS), now)
         elif depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
             view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
+            view = self._memory.settled(view, now)
         return view
 
     def _balanced(self, view: ClusterView, admin: Admin) -> ClusterView:
@@ -187,34 +171,6 @@ class Observer:
             for node in view.layout
             if CLIENT_SECURE in node.ports and view.answers.get(node.id) == Known(True)
         }
-
-    def _dated(self, view: ClusterView, now: datetime) -> ClusterView:
-        memory = self._memory
-        if memory.looked is None or now - memory.looked > LOST_SIGHT:
-            memory.cpu.clear()
-            memory.silent.clear()
-        memory.looked = now
-        idle: dict[NodeId, datetime] = {}
-        silent: dict[NodeId, datetime] = {}
-        for node in view.layout:
-            running = view.running(node.id)
-            if running is None:
-                memory.cpu.pop(node.id, None)
-                memory.silent.pop(node.id, None)
-                continue
-            pid, cpu, since = memory.cpu.get(node.id, (0, 0.0, now))
-            if pid != running.pid or running.cpu_seconds - cpu > CPU_TICK:
-                cpu, since = running.cpu_seconds, now
-            memory.cpu[node.id] = (running.pid, cpu, since)
-            if view.answers.get(node.id) == Known(True):
-                memory.served[node.id] = running.pid
-                memory.silent.pop(node.id, None)
-            elif memory.served.get(node.id) == running.pid:
-                silent[node.id] = memory.silent.setdefault(node.id, now)
-            if view.answers.get(node.id) == Known(False) and since < now:
-                idle[node.id] = since
-        served = {node for node, pid in memory.served.items() if (run := view.running(node)) and run.pid == pid}
-        return evolve(view, idle_since=idle, silent_since=silent, served=frozenset(served))
 
 
 def moves(view: ClusterView) -> bool:

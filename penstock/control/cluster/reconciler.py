@@ -16,7 +16,8 @@ from penstock.control.cluster.course import Course, course
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.health import missing
 from penstock.control.cluster.layout import lay_out
-from penstock.control.cluster.observe import LOST_SIGHT, Observer
+from penstock.control.cluster.memory import LOST_SIGHT
+from penstock.control.cluster.observe import Observer
 from penstock.control.cluster.outcome import ended
 from penstock.control.cluster.places import dated, endowed
 from penstock.control.cluster.retreat import gone_back

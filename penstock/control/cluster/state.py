@@ -33,6 +33,7 @@ def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
         progress=progress,
         progress_at=progress_at,
         waiting=waiting,
+        pace=view.pace or before.pace,
     )
 
 
