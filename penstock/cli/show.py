@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from penstock.cli import roll as rolls
 from penstock.cli import volumes
 from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, settings, show, table
 from penstock.model.observation import Known, Observed, Running, Sighting
@@ -147,23 +148,31 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("cluster")
+@click.option("--roll", "as_if", is_flag=True, help="As if every broker had to restart now: how an update would go.")
 @as_json
 @click.pass_context
-def plan(ctx: click.Context, cluster: str, as_json: bool) -> None:
-    """What the next pass would do, without doing it.
+def plan(ctx: click.Context, cluster: str, as_if: bool, as_json: bool) -> None:
+    """What is to be restarted, in which batches and how long that takes, and what the next pass would do. Does nothing.
 
-    Example: penstock plan orders"""
+    Example: penstock plan orders --roll"""
+    from penstock.control.cluster.roll import planned as rolled
+    from penstock.model.ids import Role
+    from penstock.model.plan import Restart
+
     with _opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
-        _, planned, _ = _decided(app, record)
+        view, planned, _ = _decided(app, record)
+        brokers = [node.id for node in view.layout if node.id.role is Role.BROKER]
+        roll = rolled(view, [Restart(node, ()) for node in brokers]) if as_if and brokers else planned.roll
         actions = [
             {"action": str(each.action), "because": each.because, "disrupts": each.disrupts} for each in planned.actions
         ]
         waits = [str(wait) for wait in planned.waits]
-        lines = [f"{each['action']}, because {each['because']}" for each in actions] + waits + list(planned.notes)
+        lines = rolls.sentences(roll)
+        lines += [f"{each['action']}, because {each['because']}" for each in actions] + waits + list(planned.notes)
         show(
-            {"actions": actions, "waits": waits, "notes": list(planned.notes)},
+            {"roll": rolls.as_value(roll), "actions": actions, "waits": waits, "notes": list(planned.notes)},
             as_json,
             lambda: "\n".join(lines) or "nothing to do",
         )

@@ -10,7 +10,7 @@ from penstock.control.cluster.act import Failure
 from penstock.control.cluster.course import course
 from penstock.control.cluster.retreat import HOPELESS_REFUSALS, HOPELESS_RUNS, Way, gone_back, way
 from penstock.control.cluster.steps import STEPS
-from penstock.model.observation import Gone
+from penstock.model.observation import Gone, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
 
 PATIENCE = timedelta(seconds=600)
@@ -109,6 +109,13 @@ def test_a_node_that_comes_and_goes_makes_no_progress():
 def test_replicas_that_catch_up_are_waited_for():
     behind = outdated().out_of_sync(2)
     at = after(behind, idle(operation(), behind))
+    assert not at.turned
+    assert at.operation.work.marked == NOW
+
+
+def test_a_broker_that_reads_its_logs_is_waited_for():
+    reads = outdated().starting(broker(2), ago(4000)).fenced(2).but(recovering={broker(2): Recovery(120, 400)})
+    at = after(reads, idle(operation(), reads))
     assert not at.turned
     assert at.operation.work.marked == NOW
 

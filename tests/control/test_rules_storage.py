@@ -5,6 +5,7 @@ from fakes.views import broker, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.health import GIB
+from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.storage import storage
 from penstock.model.observation import VolumeKind, VolumeUse
 from penstock.model.plan import Grow, How, Stop
@@ -51,16 +52,17 @@ def test_nothing_is_concluded_from_a_size_that_is_not_known_nor_of_a_node_that_d
 def test_only_a_filesystem_that_this_machine_cannot_enlarge_in_use_takes_a_restart(kind, in_use, grows):
     seen = having(100, 200, 200, kind=kind).but(grows_in_use=in_use)
     node = seen.view.node(broker(1))
-    assert actions(seen, storage) == [Grow(node) if grows else Stop(node.id, How.GRACEFUL)]
+    assert actions(seen, storage, roll) == [Grow(node) if grows else Stop(node.id, How.GRACEFUL)]
 
 
 def test_such_restarts_are_one_at_a_time_and_only_where_clients_keep_their_data():
     seen = having(100, 100, 100, kind=VolumeKind.FILESYSTEM).but(grows_in_use=False)
-    assert actions(seen, storage) == [Stop(broker(1), How.GRACEFUL)]
+    assert actions(seen, storage, roll) == [Stop(broker(1), How.GRACEFUL)]
     assert (
-        actions(having(100, 100, 200, kind=VolumeKind.FILESYSTEM).out_of_sync(3).but(grows_in_use=False), storage) == []
+        actions(having(100, 100, 200, kind=VolumeKind.FILESYSTEM).out_of_sync(3).but(grows_in_use=False), storage, roll)
+        == []
     )
-    assert seen.only(2).drafted(storage).depth == 3
+    assert seen.only(2).drafted(storage, roll).depth == 3
 
 
 def test_controllers_have_no_volume_to_speak_of():

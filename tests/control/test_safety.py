@@ -115,11 +115,40 @@ def test_partitions_that_can_never_pass_are_named_and_stop_nobody():
     )
 
 
-def test_a_plan_takes_one_node_down_and_no_second():
-    draft = Draft(three_brokers().with_topics().view)
+def test_a_plan_takes_brokers_of_one_zone_down_and_no_others():
+    draft = Draft(brokers_of(6).with_topics().view)
     assert draft.disrupt(Stop(broker(1), How.GRACEFUL), "first")
-    assert not draft.disrupt(Stop(broker(2), How.GRACEFUL), "second")
-    assert [str(wait) for wait in draft.plan().waits] == snapshot(["waits for broker 2: one node at a time goes down"])
+    assert not draft.disrupt(Stop(broker(2), How.GRACEFUL), "of another zone")
+    assert not draft.disrupt(Stop(controller(1), How.GRACEFUL), "of another kind")
+    assert draft.disrupt(Stop(broker(4), How.GRACEFUL), "second")
+    assert [str(wait) for wait in draft.plan().waits] == snapshot(
+        [
+            "waits for broker 2: broker 1 must be back first",
+            "waits for controller 10001: broker 1 must be back first",
+        ]
+    )
+
+
+def test_brokers_of_one_zone_are_proved_together():
+    """Each of them alone could go."""
+    draft = Draft(brokers_of(6).with_topics(partition(replicas=(1, 4, 2), isr=(1, 4, 2))).view)
+    assert draft.disrupt(Stop(broker(1), How.GRACEFUL), "first")
+    assert not draft.disrupt(Stop(broker(4), How.GRACEFUL), "second")
+    assert [str(wait) for wait in draft.plan().waits] == snapshot(
+        ["waits for broker 4: orders-0 would have 1 in-sync replicas and its minimum is 2"]
+    )
+
+
+def test_nobody_joins_those_that_an_earlier_pass_sent_down():
+    draft = Draft(brokers_of(6).with_topics().with_run(broker(1), stopping=ago(1)).view)
+    assert not draft.disrupt(Stop(broker(4), How.GRACEFUL), "of the same zone")
+    assert not draft.disrupt(Stop(broker(2), How.GRACEFUL), "of another one")
+
+
+def test_controllers_go_one_by_one():
+    draft = Draft(three_brokers().view)
+    assert draft.disrupt(Stop(controller(1), How.GRACEFUL), "first")
+    assert not draft.disrupt(Stop(controller(2), How.GRACEFUL), "second")
 
 
 # -- for all views
@@ -173,7 +202,8 @@ def test_whatever_the_gate_lets_through_leaves_every_partition_its_minimum_and_t
     order = data.draw(st.permutations([node.id for node in view.layout]))
     draft = Draft(view)
     gone = {node for node in order if draft.disrupt(Stop(node, How.GRACEFUL), "asked")}
-    assert len(gone) <= 1
+    assert len({(node.role, view.node(node).zone) for node in gone}) <= 1
+    assert len(gone) <= 1 or not any(node.role is Role.CONTROLLER for node in gone)
     left = {node.id.number for node in view.layout if at_work(view, node.id) and node.id not in gone}
     for node in gone:
         if node.role is Role.BROKER:

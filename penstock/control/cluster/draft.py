@@ -1,13 +1,13 @@
-"""The plan under construction. `act` is free; `disrupt` succeeds only through the safety gate."""
+"""The plan under construction. `act` is free, `restart` is a wish; `disrupt` succeeds only through the safety gate."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from penstock.control.cluster.safety import may_go_down
-from penstock.model.ids import NodeId
+from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView
-from penstock.model.plan import Action, Plan, Reasoned, Rehouse, Stop, Waiting
+from penstock.model.plan import Action, Plan, Reasoned, Rehouse, Restart, Roll, Stop, Waiting
 
 PARTITIONS = 3
 """The depth of a look that includes partitions."""
@@ -17,7 +17,8 @@ class Draft:
     """What the rules have decided so far in this pass.
 
     Invariant: every Stop of a node that does its work is in `going` and was proved safe together with all others there;
-    nodes that an earlier pass asked to stop are there from the beginning."""
+    nodes that an earlier pass asked to stop are there from the beginning, and then nobody joins them. What one plan takes
+    down is one batch: brokers of one zone, or one controller."""
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
@@ -29,6 +30,10 @@ class Draft:
             node.id for node in view.layout if (running := view.running(node.id)) and running.stopping is not None
         }
         """Nodes that this plan takes down, and those on their way down already."""
+        self._before = frozenset(self.going)
+        self._restarts: dict[NodeId, list[str]] = {}
+        self.roll: Roll | None = None
+        """All restarts that are wanted, in order; set by the rule that carries them out."""
         self.depth = view.depth
         """How deep a look the rules asked for."""
 
@@ -41,8 +46,8 @@ class Draft:
         if action.target in self.going:
             self.wait(on=str(action.target), because="it was asked to stop and is on its way down")
             return False
-        if self.going:
-            self.wait(on=str(action.target), because="one node at a time goes down")
+        if self.going and not self._joins(action.target):
+            self.wait(on=str(action.target), because=f"{self._named()} must be back first")
             return False
         if self._view.depth < PARTITIONS:
             self.look(PARTITIONS)
@@ -57,6 +62,24 @@ class Draft:
         self.going.add(action.target)
         self._actions.append(Reasoned(action, because, disrupts=True))
         return True
+
+    def _joins(self, node: NodeId) -> bool:
+        """Is it of the same zone as the brokers that this plan takes down, and nobody on the way down from before?"""
+        if self._before or not all(each.role is Role.BROKER for each in (node, *self.going)):
+            return False
+        return len({self._view.node(each).zone for each in (node, *self.going)}) == 1
+
+    def _named(self) -> str:
+        return ", ".join(map(str, sorted(self.going)))
+
+    def restart(self, node: NodeId, because: str) -> None:
+        """The running node is to be restarted for this: once, whatever the number of reasons, when its turn comes."""
+        self._restarts.setdefault(node, []).append(because)
+
+    @property
+    def restarts(self) -> tuple[Restart, ...]:
+        """Every node that some rule wants restarted, with all reasons."""
+        return tuple(Restart(node, tuple(reasons)) for node, reasons in self._restarts.items())
 
     def wait(self, on: str, because: str, until: datetime | None = None, *, heals: bool = False) -> None:
         """Something is not as it should be and nothing can be done about it now."""
@@ -80,9 +103,13 @@ class Draft:
         """Does this plan give some node a new storage identity?"""
         return any(isinstance(reasoned.action, Rehouse) for reasoned in self._actions)
 
+    def ended(self, node: NodeId) -> bool:
+        """Does this plan stop the node already?"""
+        return any(isinstance(each.action, Stop) and each.action.target == node for each in self._actions)
+
     def targeted(self, node: NodeId) -> bool:
         """Has some rule already decided about this node in this pass?"""
         return any(reasoned.action.target == node for reasoned in self._actions)
 
     def plan(self) -> Plan:
-        return Plan(tuple(self._actions), tuple(self._waits), tuple(self._notes), self._stuck)
+        return Plan(tuple(self._actions), tuple(self._waits), tuple(self._notes), self._stuck, self.roll)

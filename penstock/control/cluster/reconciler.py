@@ -44,6 +44,8 @@ PARTITIONS_AFTER_AN_EVENT = timedelta(seconds=5)
 LAYOUT_KEPT = timedelta(seconds=30)
 WHILE_BUSY = 1.0
 """Seconds until the next look while something is under way and no event may come."""
+WHILE_SETTLING = 0.25
+"""The same where all serve, and what is left before the next batch of a roll are replicas and leaders."""
 
 
 @define
@@ -257,7 +259,8 @@ class ClusterReconciler:
         if status.state is ClusterState.ACTIVE and not plan.waits and not done:
             return BROKERS_EVERY
         tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
-        return max(0.05, min([WHILE_BUSY, *tries]))
+        settles = plan.roll is not None and not missing(view)
+        return max(0.05, min([WHILE_SETTLING if settles else WHILE_BUSY, *tries]))
 
     def _gone(self, view: ClusterView, now: datetime) -> Verdict:
         """Nothing of the deleted cluster is left: its rows go too, but for a history entry."""

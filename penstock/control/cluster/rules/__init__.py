@@ -16,6 +16,7 @@ from penstock.control.cluster.rules.removal import removal
 from penstock.control.cluster.rules.replace import replace
 from penstock.control.cluster.rules.revision import revision
 from penstock.control.cluster.rules.revive import revive
+from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.scale_in import scale_in
 from penstock.control.cluster.rules.storage import storage
 from penstock.control.cluster.rules.thaw import thaw
@@ -30,10 +31,11 @@ RULES: tuple[Rule, ...] = (
     revive,  # what ended starts again
     replace,  # what lost its storage gets a new one, where others have the data
     thaw,  # what does no work is ended, so that it can start again
-    registration,  # what runs and is no member is restarted
+    registration,  # what runs and cannot come to serve is restarted; what advances is waited for
     certificates,  # what expires is renewed
     storage,  # what is too small grows
-    revision,  # what runs an older revision is restarted, safely
+    revision,  # what runs an older revision is to be restarted
+    roll,  # what is to be restarted is, batch by batch, safely
     configuration,  # what Kafka takes at run time is set at run time
     rebalance,  # partitions take their share of brokers that joined
     scale_in,  # what is empty and to leave is stopped, written out and cleared away

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import missing
-from penstock.model.ids import NodeId
 from penstock.model.node import Applies
 from penstock.model.observation import ClusterView, Known
-from penstock.model.plan import How, Renew, Stop
+from penstock.model.plan import Renew
 from penstock.pki.leaves import issued_at, renewal_due
 
 
@@ -32,18 +30,7 @@ def certificates(view: ClusterView, draft: Draft, now: datetime) -> None:
             elif leaf.applies is Applies.START and old:
                 ending = life[1]
         if ending is not None:
-            _roll(node.id, ending, view, draft)
-        if due and not draft.targeted(node.id):
+            # Kafka's raft client keeps the key of its start for ever (kafka.md 6): only a restart renews it.
+            draft.restart(node.id, because=f"the inner certificate of {node.id} ends {ending:%Y-%m-%d}")
+        if due:
             draft.act(Renew(node, tuple(due)), because=f"certificates of {node.id} are due")
-
-
-def _roll(node: NodeId, ending: datetime, view: ClusterView, draft: Draft) -> None:
-    """Kafka's raft client keeps the key of its start for ever (kafka.md 6): only a restart renews it."""
-    if view.depth < 2:
-        draft.look(2)
-        return
-    because = f"the inner certificate of {node} ends {ending:%Y-%m-%d}"
-    if absent := [other for other in missing(view) if other != node]:
-        draft.wait(on=str(node), because=f"{because}, but {', '.join(map(str, absent))} must serve first")
-    else:
-        draft.disrupt(Stop(node, How.GRACEFUL), because=because)

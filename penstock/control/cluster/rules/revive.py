@@ -56,8 +56,10 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
 
 
 def _unregister_first(node: NodeSpec, dead: int, view: ClusterView, draft: Draft) -> bool:
-    """The rules of UnregisterBroker: one broker at a time, proved dead, every partition of its held by another live broker."""
-    if node.id.role is not Role.BROKER or dead != 1 or not view.status.completed:
+    """The rules of UnregisterBroker: one broker at a time, proved dead, every partition of its held by another live broker.
+
+    So a batch of several waits for its sessions to end (decision 0024)."""
+    if node.id.role is not Role.BROKER or dead != 1 or draft.going or not view.status.completed:
         return False
     if view.depth < PARTITIONS:
         draft.look(PARTITIONS)

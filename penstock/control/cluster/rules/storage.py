@@ -8,11 +8,11 @@ from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import GIB, large_enough
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, VolumeKind
-from penstock.model.plan import Grow, How, Stop
+from penstock.model.plan import Grow
 
 
 def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
-    """Grow every broker's volume to the size that the spec wants; a restart for it goes through the safety gate."""
+    """Grow every broker's volume to the size that the spec wants; where only a restart does that, want one."""
     for node in view.layout:
         running = view.running(node.id)
         if node.id.role is not Role.BROKER or running is None or running.volume is None or draft.targeted(node.id):
@@ -23,4 +23,4 @@ def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
             if view.grows_in_use or running.volume.kind is VolumeKind.DIRECTORY:
                 draft.act(Grow(node), because=because)
             else:  # this machine cannot enlarge it in use; the next start does
-                draft.disrupt(Stop(node.id, How.GRACEFUL), because=because)
+                draft.restart(node.id, because=because)
