@@ -185,22 +185,22 @@ class Plane:
     def subnets(self) -> Sequence[str]:
         return str(self.kafka and self._clients["env"]["PENSTOCK_SUBNETS"]).split(",")
 
-    def begin(self, name: str, version: str = NEWEST, client_broker: str = "TLS") -> Cluster:
+    def begin(self, name: str, version: str = NEWEST, client_broker: str = "TLS", brokers: int = 3) -> Cluster:
         """CreateClusterV2; the answer of the call alone."""
         answer = self.kafka.create_cluster_v2(
             ClusterName=name,
             Provisioned={
                 "BrokerNodeGroupInfo": {"ClientSubnets": list(self.subnets), "InstanceType": "kafka.m5.large"},
                 "KafkaVersion": version,
-                "NumberOfBrokerNodes": 3,
+                "NumberOfBrokerNodes": brokers,
                 "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": client_broker, "InCluster": True}},
             },
         )
         return Cluster(self, name, answer["ClusterArn"])
 
-    def create(self, name: str, version: str = NEWEST, client_broker: str = "TLS") -> Cluster:
+    def create(self, name: str, version: str = NEWEST, client_broker: str = "TLS", brokers: int = 3) -> Cluster:
         """A cluster that is ACTIVE."""
-        cluster = self.begin(name, version, client_broker)
+        cluster = self.begin(name, version, client_broker, brokers)
         cluster.active()
         return cluster
 
