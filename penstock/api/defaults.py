@@ -71,9 +71,11 @@ def _defaults(key: str) -> dict[str, Any]:
 
 
 def under(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`given` with `defaults` under it: structures are merged, everything else that was given wins."""
+    """`given` with `defaults` under it: structures are merged, everything else that was given wins. So does a switch: a
+    structure with `Enabled` is given whole, or a log group would outlive the logs that once went there."""
     merged: dict[str, Any] = {**defaults, **given}
     for member in given.keys() & defaults.keys():
-        if isinstance(given[member], Mapping) and isinstance(defaults[member], Mapping):
-            merged[member] = under(given[member], defaults[member])
+        mine, other = given[member], defaults[member]
+        if isinstance(mine, Mapping) and isinstance(other, Mapping) and "Enabled" not in mine:
+            merged[member] = under(mine, other)
     return merged

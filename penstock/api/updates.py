@@ -54,12 +54,6 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
             invalid_parameter="enhancedMonitoring",
         )
     logging(_as_create(call, rooms, given))
-    exporters = given.get("OpenMonitoring", {}).get("Prometheus")
-    if exporters is not None and not any(exporter.get("EnabledInBroker") for exporter in exporters.values()):
-        raise BadRequest(
-            "openMonitoring.prometheus: both exporters are off; switch one on, or leave openMonitoring out.",
-            invalid_parameter="openMonitoring.prometheus",
-        )
 
     def wanted(record: ClusterRecord, _: Transaction) -> Change:
         shown = record.spec.api

@@ -243,19 +243,6 @@ def test_what_is_taken_out_goes_back_to_its_default(kafka, wish, loop, rooms, tu
         ("update_monitoring", {"EnhancedMonitoring": "ALL"}, "enhancedMonitoring", "one of"),
         (
             "update_monitoring",
-            {
-                "OpenMonitoring": {
-                    "Prometheus": {
-                        "JmxExporter": {"EnabledInBroker": False},
-                        "NodeExporter": {"EnabledInBroker": False},
-                    }
-                }
-            },
-            "openMonitoring.prometheus",
-            "both exporters are off",
-        ),
-        (
-            "update_monitoring",
             {"LoggingInfo": {"BrokerLogs": {"S3": {"Enabled": True}}}},
             "loggingInfo.brokerLogs.s3.bucket",
             "is needed",

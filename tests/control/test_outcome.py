@@ -53,6 +53,14 @@ def test_members_that_a_call_left_out_stay_as_they_are():
     assert shown(API, {"LoggingInfo": logs})["LoggingInfo"] == logs
 
 
+def test_what_belongs_to_a_switch_goes_when_the_switch_is_given_without_it():
+    streams = {"Firehose": {"Enabled": True, "DeliveryStream": "logs"}}
+    before = {"BrokerLogs": {"CloudWatchLogs": {"Enabled": True, "LogGroup": "orders"}, **streams}}
+    off = {"LoggingInfo": {"BrokerLogs": {"CloudWatchLogs": {"Enabled": False}}}}
+    after = shown({**API, "LoggingInfo": before}, off)
+    assert after["LoggingInfo"] == {"BrokerLogs": {"CloudWatchLogs": {"Enabled": False}, **streams}}
+
+
 def test_what_the_loop_needs_to_know_is_never_shown():
     assert shown(API, {"before": {"instance_type": "x"}, "live": {"a": "b"}, "node": "broker-1", "number": 1}) == API
 

@@ -44,8 +44,9 @@ def shown(api: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any
 
 
 def _merged(present: Any, given: Any) -> Any:
-    """What was given over what is there, so that members which the call left out stay as they are."""
-    if isinstance(present, Mapping) and isinstance(given, Mapping):
+    """What was given over what is there, so that members which the call left out stay as they are. A switch (`Enabled`) comes
+    with all that belongs to it: logs that are off go to no log group."""
+    if isinstance(present, Mapping) and isinstance(given, Mapping) and "Enabled" not in given:
         return {**present, **{name: _merged(present.get(name), value) for name, value in given.items()}}
     return given
 
