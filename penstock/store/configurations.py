@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,11 +112,7 @@ class Configurations:
         """The clusters that use a configuration in any revision, the oldest first; those that are on their way out too."""
         clusters = Clusters(self.connection)
         records = (clusters.get(cluster) for cluster in clusters.live_ids())
-        return [
-            record.spec
-            for record in records
-            if record is not None and record.spec.configuration is not None and record.spec.configuration[0] == arn
-        ]
+        return [record.spec for record in records if record is not None and revision_used(record.spec, arn) is not None]
 
     def delete(self, arn: str) -> None:
         """The configuration and all its revisions; its name is free. The caller has made sure that nobody uses it."""
@@ -169,3 +165,12 @@ def _record(row: sa.Row[Any]) -> ConfigurationRecord:
             row.latest_revision, row.latest_created, row.latest_description, bytes(row.latest_properties)
         ),
     )
+
+
+def revision_used(spec: ClusterSpec, arn: str) -> int | None:
+    """The revision of a configuration that a cluster is to run with, or still shows: brokers have that one while an update
+    goes on, and get it back where the update fails. None where it uses no revision of it."""
+    if spec.configuration is not None and spec.configuration[0] == arn:
+        return spec.configuration[1]
+    shown: Mapping[str, Any] = spec.api.get("CurrentBrokerSoftwareInfo", {})
+    return shown["ConfigurationRevision"] if shown.get("ConfigurationArn") == arn else None
