@@ -146,6 +146,7 @@ def check_use(tx: Transaction, spec: ClusterSpec, path: str) -> None:
         properties,
         release_of(spec.kafka_version),
         len(spec.brokers),
+        spec.client_broker.listeners,
         defaults(spec, Role.BROKER, cores=1, unclean=False),
     )
     if problems:

@@ -14,12 +14,14 @@ from typing import Any
 
 from attrs import frozen
 
+from penstock.kafka import advertised
+
 Release = tuple[int, int]
 """A line of Kafka, `(4, 3)`; patches change no setting."""
 
 
 class Kind(StrEnum):
-    """How Kafka reads a value: the types of its ConfigDef that occur here."""
+    """How a value is read: the types of Kafka's ConfigDef that occur here, and one of MSK's own."""
 
     BOOLEAN = "boolean"
     INT = "int"
@@ -28,6 +30,8 @@ class Kind(StrEnum):
     DOUBLE = "double"
     STRING = "string"
     LIST = "list"
+    NAMES = "names"
+    """Of listeners (`advertised.py`)."""
 
 
 class Applies(StrEnum):
@@ -90,6 +94,11 @@ class Property:
                 return ",".join(dict.fromkeys(self._listed(item, text) for item in items))
             case Kind.DOUBLE:
                 return self._double(trimmed, text)
+            case Kind.NAMES:
+                try:
+                    return ",".join(map(str, advertised.read(trimmed)))
+                except ValueError as wrong:
+                    raise WrongValue(str(wrong)) from wrong
             case _:
                 return self._whole(trimmed, text)
 

@@ -5,12 +5,13 @@ one spelling for each value and only what a Kafka of that line knows. Nodes and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from attrs import frozen
 
+from penstock.kafka import advertised
 from penstock.kafka.accepted import ACCEPTED, Applies, Release, WrongValue
 from penstock.model.ids import Role
 
@@ -18,10 +19,7 @@ _RETENTION = MappingProxyType(
     {"log.retention.ms": 1, "log.retention.minutes": 60_000, "log.retention.hours": 3_600_000}
 )
 """The three ways to say how long records stay, the strongest first, in milliseconds each."""
-_NOT_BUILT = (
-    (("remote.", "log.local.", "local.retention."), "belongs to tiered storage, which is not built yet; take it out."),
-    (("custom.advertised.listeners",), "advertised names of one's own are not built yet; take it out."),
-)
+_TIERED = ("remote.", "log.local.", "local.retention.")
 
 
 @frozen
@@ -67,9 +65,13 @@ def check(properties: Mapping[str, str]) -> tuple[Problem, ...]:
 
 
 def fits(
-    properties: Mapping[str, str], release: Release, brokers: int, defaults: Mapping[str, str]
+    properties: Mapping[str, str],
+    release: Release,
+    brokers: int,
+    listeners: Collection[str],
+    defaults: Mapping[str, str],
 ) -> tuple[Problem, ...]:
-    """What cannot work on a cluster of that many brokers, though it is right by itself.
+    """What cannot work on a cluster of that many brokers with these client listeners, though it is right by itself.
 
     `properties` passed `check`; `defaults` are what nodes have without a configuration (`properties.defaults`)."""
     own = effective(properties, release)
@@ -94,6 +96,11 @@ def fits(
                 f"set {enough} to at most {value[copies]}.",
             )
         )
+    if advertised.PROPERTY in own:
+        problems += [
+            Problem(advertised.PROPERTY, f"the cluster has no listener {name}; it has {', '.join(listeners)}.")
+            for name in advertised.missing(own[advertised.PROPERTY], listeners)
+        ]
     return tuple(problems)
 
 
@@ -158,9 +165,8 @@ def steps(current: int, wanted: int) -> tuple[int, ...]:
 
 
 def _stranger(key: str) -> str:
-    for prefixes, why in _NOT_BUILT:
-        if key.startswith(prefixes):
-            return why
+    if key.startswith(_TIERED):
+        return "belongs to tiered storage, which is not built yet; take it out."
     # Names of topics' own settings come without the prefix of their defaults.
     near = [f"log.{key}"] if f"log.{key}" in ACCEPTED else get_close_matches(key, ACCEPTED, 1, 0.8)
     hint = f" Did you mean {near[0]}?" if near else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from penstock.kafka import advertised
 from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER, REPLICATION, listeners, quorum_servers, quorum_voters
 from penstock.kafka.sizes import threads
 from penstock.model.ids import Role
@@ -82,7 +83,7 @@ def server_properties(
     `user` are properties that a user set. Every node of the cluster and their endpoints must be written down in `spec`;
     KeyError or ValueError otherwise."""
     own = {**defaults(spec, place.id.role, cores, unclean_leader_election), **(user or {})}
-    own |= _identity(spec, place, dynamic_quorum)
+    own |= _identity(spec, place, dynamic_quorum, own.pop(advertised.PROPERTY, None))
     own |= _security(spec, place.id.role, authorizer)
     return render(own)
 
@@ -121,7 +122,8 @@ def _enough(copies: int) -> int:
     return max(1, copies - 1)
 
 
-def _identity(spec: ClusterSpec, place: NodePlace, dynamic_quorum: bool) -> Mapping[str, str]:
+def _identity(spec: ClusterSpec, place: NodePlace, dynamic_quorum: bool, named: str | None = None) -> Mapping[str, str]:
+    """Who the node is and where it is reached; `named` are names of a user's own for its client listeners."""
     if place.endpoint is None:
         raise ValueError(f"{place.id} has no address yet; propose and write down its endpoint first")
     lines = listeners(place.id.role, spec.client_broker, place.endpoint)
@@ -144,7 +146,7 @@ def _identity(spec: ClusterSpec, place: NodePlace, dynamic_quorum: bool) -> Mapp
         identity["inter.broker.listener.name"] = REPLICATION
         identity[f"listener.name.{REPLICATION.lower()}.num.network.threads"] = "1"
     if lines.advertised is not None:
-        identity["advertised.listeners"] = lines.advertised
+        identity["advertised.listeners"] = advertised.replace(lines.advertised, named, place.id.number)
     return identity
 
 

@@ -160,6 +160,16 @@ def test_what_only_a_restart_applies_restarts_the_nodes_that_read_it(key, nodes)
     assert {name for name in one if one[name] != revisions(desired())[name]} == nodes
 
 
+def test_names_of_a_users_own_restart_brokers_alone_and_are_in_their_certificates():
+    user = {"custom.advertised.listeners": "CLIENT_SECURE://b-{broker_id}.my.domain:9000+{broker_id}"}
+    plain, named = revisions(desired()), revisions(desired(), user=user)
+    assert {name for name in plain if plain[name] != named[name]} == BROKERS
+    for node in lay_out(desired(), frame(user=user)):
+        names = [leaf.names for leaf in node.leaves if leaf.path == CLIENT_LEAF]
+        assert all(f"b-{node.id.number}.my.domain" in each for each in names)
+        assert len(names) == (node.id.role is Role.BROKER)
+
+
 def test_no_configuration_moves_a_node_from_its_place():
     """Whatever the lists let through by mistake: what keeps a cluster safe is written last."""
     layout = lay_out(desired(), frame())

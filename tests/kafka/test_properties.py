@@ -69,6 +69,15 @@ def read(content):
     return found
 
 
+def test_names_of_a_users_own_are_advertised_and_nothing_else_changes():
+    own = "CLIENT_SECURE://b-{broker_id}.my.domain:9000+{broker_id}"
+    plain, lines = told(cluster(), number=2), told(cluster(), number=2, user={"custom.advertised.listeners": own})
+    assert lines == {**plain, "advertised.listeners": lines["advertised.listeners"]}
+    assert lines["advertised.listeners"] == (
+        "REPLICATION_SECURE://127.64.0.2:9093,CLIENT://127.64.0.2:9092,CLIENT_SECURE://b-2.my.domain:9002"
+    )
+
+
 def test_a_broker_knows_its_place_and_its_quorum():
     lines = told(cluster(), number=2)
     assert (lines["process.roles"], lines["node.id"], lines["broker.rack"]) == ("broker", "2", "use1-az2")

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
+from penstock.kafka import advertised
 from penstock.kafka.configuration import of_role, static
 from penstock.kafka.format import format_node, layout_of
 from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER
@@ -141,7 +142,9 @@ def _leaves(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Fram
     inner = Leaf(INNER_LEAF, Issuer.CLUSTER, node_name(place.id.number), (), addresses, INNER_LEAF_DAYS)
     if CLIENT_SECURE not in endpoint.ports or place.id.role is not Role.BROKER:
         return (inner,)
-    names = (dns_name(spec, place), "localhost") if endpoint.address == "127.0.0.1" else (dns_name(spec, place),)
+    local = ("localhost",) if endpoint.address == "127.0.0.1" else ()
+    named = advertised.hosts(frame.user.get(advertised.PROPERTY), place.id.number)
+    names = (dns_name(spec, place), *local, *named)
     client = Leaf(
         CLIENT_LEAF, Issuer.HOME, f"broker-{place.id.number}", names, addresses, frame.client_leaf_days, Applies.LIVE
     )
