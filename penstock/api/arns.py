@@ -11,11 +11,13 @@ from penstock.store.transaction import Transaction
 from penstock.wire.call import Call
 from penstock.wire.errors import BadRequest, NotFound
 
+_CLUSTER = "cluster/my-cluster/0251db9f-3a37-4b9e-8f0c-2f1f5d1f7d35-1"
+
 
 def cluster_of(tx: Transaction, call: Call, member: str = "ClusterArn") -> ClusterRecord:
     """The cluster that `member` names. BadRequest for what is no cluster's ARN, NotFound for one that is not here."""
     text: str = call.params[member]
-    arn = _parsed(call, member, "cluster", "cluster/my-cluster/0251db9f-3a37-4b9e-8f0c-2f1f5d1f7d35-1")
+    arn = _parsed(call, member, "cluster", _CLUSTER)
     record = tx.clusters.by_arn(text) if _own(arn, call) else None
     if record is None:
         raise NotFound(
@@ -47,6 +49,28 @@ def configuration_of(tx: Transaction, call: Call) -> ConfigurationRecord:
     record = tx.configurations.by_arn(text) if _own(arn, call) else None
     if record is None:
         raise BadRequest(no_configuration(text), invalid_parameter="arn")
+    return record
+
+
+def tagged_of(tx: Transaction, call: Call) -> ClusterRecord | ConfigurationRecord:
+    """The cluster or configuration that `ResourceArn` names. BadRequest for what is no ARN, NotFound for all others: the
+    calls of tags have no other word for it."""
+    text: str = call.params["ResourceArn"]
+    arn = parse_arn(text)
+    if arn is None or arn.service != "kafka":
+        raise BadRequest(
+            f"resourceArn: {text!r} is not the ARN of a cluster or of a configuration; one looks like "
+            f"arn:aws:kafka:{call.caller.region}:{call.caller.account}:{_CLUSTER}.",
+            invalid_parameter="resourceArn",
+        )
+    if arn.kind == "cluster":
+        return cluster_of(tx, call, "ResourceArn")
+    record = tx.configurations.by_arn(text) if arn.kind == "configuration" and _own(arn, call) else None
+    if record is None:
+        raise NotFound(
+            f"The {arn.kind} {text} does not exist in this account and region; clusters and configurations have tags.",
+            invalid_parameter="resourceArn",
+        )
     return record
 
 

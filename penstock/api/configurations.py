@@ -15,7 +15,7 @@ from penstock.kafka.properties import defaults
 from penstock.kafka.properties_file import PropertiesError, parse
 from penstock.model.ids import Role, configuration_arn
 from penstock.model.spec import ClusterSpec
-from penstock.store.configurations import MOST_REVISIONS, revision_used
+from penstock.store.configurations import MOST_REVISIONS
 from penstock.store.errors import NameTaken, QuotaReached
 from penstock.store.records import ConfigurationRecord, RevisionRecord
 from penstock.store.transaction import Transaction
@@ -110,7 +110,7 @@ def delete_configuration(call: Call, rooms: Rooms) -> Output:
         record = configuration_of(tx, call)
         users = tx.configurations.users(record.arn)
         if users:
-            names = ", ".join(f"{spec.name} (revision {revision_used(spec, record.arn)})" for spec in users)
+            names = ", ".join(f"{spec.name} (revision {revision})" for spec, revision in users)
             raise BadRequest(
                 f"Configuration is in use by one or more clusters: {names}. Give them another configuration, or delete "
                 "them and wait until they are gone.",

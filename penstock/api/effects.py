@@ -12,6 +12,7 @@ from typing import Any
 from penstock.kafka.accepted import release_of
 from penstock.kafka.configuration import without_effect as unknown_to
 from penstock.model.spec import ClusterSpec
+from penstock.store.records import ClusterRecord, ConfigurationRecord
 
 
 def without_effect(spec: ClusterSpec, properties: Mapping[str, str] = MappingProxyType({})) -> tuple[str, ...]:
@@ -41,6 +42,21 @@ def without_effect(spec: ClusterSpec, properties: Mapping[str, str] = MappingPro
             f"Kafka {spec.kafka_version} does not know {them}: what the configuration says there has no effect."
         )
     return tuple(sentences)
+
+
+def not_applied(cluster: ClusterRecord, configuration: ConfigurationRecord | None) -> tuple[str, ...]:
+    """A sentence where the cluster's configuration has a newer revision than the cluster runs with: a new revision alone
+    changes nothing, and is easily forgotten."""
+    if configuration is None or cluster.spec.configuration is None:
+        return ()
+    runs, newest = cluster.spec.configuration[1], configuration.latest.revision
+    if runs >= newest:
+        return ()
+    return (
+        f"The configuration {configuration.name} has revision {newest}, and this cluster runs revision {runs}. To apply the "
+        f"latest: aws kafka update-cluster-configuration --cluster-arn {cluster.spec.arn} "
+        f"--configuration-info Arn={configuration.arn},Revision={newest} --current-version {cluster.current_version}",
+    )
 
 
 def _sinks(logs: Mapping[str, Any]) -> list[str]:

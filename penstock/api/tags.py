@@ -1,4 +1,4 @@
-"""Tags of clusters. A tag is no update: it needs no state, opens no operation and leaves `currentVersion` alone,
+"""Tags of clusters and configurations. A tag is no update: it needs no state, opens no operation and leaves `currentVersion` alone,
 so that a client that tags and updates in one go does not trip over its own tag."""
 
 from __future__ import annotations
@@ -8,13 +8,12 @@ from collections.abc import Mapping
 
 from attrs import evolve
 
-from penstock.api.arns import cluster_of
+from penstock.api.arns import tagged_of
 from penstock.api.rooms import Rooms
-from penstock.model.ids import parse_arn
-from penstock.store.records import ClusterRecord
+from penstock.store.records import ClusterRecord, ConfigurationRecord
 from penstock.store.transaction import Transaction
 from penstock.wire.call import Call, Output
-from penstock.wire.errors import BadRequest, NotFound
+from penstock.wire.errors import BadRequest
 
 MOST_TAGS = 50
 LONGEST_KEY = 128
@@ -27,28 +26,25 @@ _CLASSES = frozenset("LZN")
 def tag_resource(call: Call, rooms: Rooms) -> Output:
     """Add tags to a resource or replace their values. Raises NotFound, and BadRequest past MSK's limits."""
     with rooms.store.write() as tx:
-        record = _tagged(tx, call)
-        merged = {**record.spec.tags, **call.params["Tags"]}
+        record = tagged_of(tx, call)
+        merged = {**_tags(record), **call.params["Tags"]}
         check_tags(call.params["Tags"], merged)
-        if merged != record.spec.tags:
-            tx.clusters.put_spec(evolve(record.spec, tags=merged), bump=False)
+        _keep(tx, record, merged)
     return {}
 
 
 def untag_resource(call: Call, rooms: Rooms) -> Output:
     """Take tags away by key; keys that are not there are no error. Raises NotFound."""
     with rooms.store.write() as tx:
-        record = _tagged(tx, call)
-        kept = {key: value for key, value in record.spec.tags.items() if key not in call.params["TagKeys"]}
-        if kept != record.spec.tags:
-            tx.clusters.put_spec(evolve(record.spec, tags=kept), bump=False)
+        record = tagged_of(tx, call)
+        _keep(tx, record, {key: value for key, value in _tags(record).items() if key not in call.params["TagKeys"]})
     return {}
 
 
 def list_tags_for_resource(call: Call, rooms: Rooms) -> Output:
     """The tags of a resource. Raises NotFound."""
     with rooms.store.read() as tx:
-        return {"Tags": dict(_tagged(tx, call).spec.tags)}
+        return {"Tags": dict(_tags(tagged_of(tx, call)))}
 
 
 def check_tags(new: Mapping[str, str], all_of_them: Mapping[str, str] | None = None) -> None:
@@ -74,10 +70,14 @@ def _refusal(why: str) -> BadRequest:
     return BadRequest(f"tags: {why}", invalid_parameter="tags")
 
 
-def _tagged(tx: Transaction, call: Call) -> ClusterRecord:
-    """The resource that `ResourceArn` names; only clusters exist so far."""
-    text: str = call.params["ResourceArn"]
-    arn = parse_arn(text)
-    if arn is not None and arn.kind != "cluster":
-        raise NotFound(f"The {arn.kind} {text} does not exist.", invalid_parameter="resourceArn")
-    return cluster_of(tx, call, "ResourceArn")
+def _tags(record: ClusterRecord | ConfigurationRecord) -> Mapping[str, str]:
+    return record.spec.tags if isinstance(record, ClusterRecord) else record.tags
+
+
+def _keep(tx: Transaction, record: ClusterRecord | ConfigurationRecord, tags: Mapping[str, str]) -> None:
+    if tags == _tags(record):
+        return
+    if isinstance(record, ClusterRecord):
+        tx.clusters.put_spec(evolve(record.spec, tags=tags), bump=False)
+    else:
+        tx.configurations.tag(record.arn, tags)

@@ -129,7 +129,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
     """In sentences: why the cluster is in its state, what it waits for, what was done last and on what evidence.
 
     Example: penstock explain orders"""
-    from penstock.api.effects import without_effect
+    from penstock.api.effects import not_applied, without_effect
     from penstock.control.cluster.configured import properties_of
     from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
 
@@ -138,10 +138,13 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
             record = find(rows, cluster)
             last = rows.events.last(record.spec.id, 5)
             properties = properties_of(rows, record.spec)
+            used = record.spec.configuration
+            configuration = None if used is None else rows.configurations.by_arn(used[0])
         view, plan, now = _decided(app, record)
         lines = explained(view, plan, now, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
         lines += without_effect(record.spec, properties)
+        lines += not_applied(record, configuration)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]
         show({"cluster": record.spec.name, "sentences": lines}, as_json, lambda: "\n".join(lines))
 

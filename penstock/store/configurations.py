@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from penstock.model.spec import ClusterSpec
 from penstock.store.clusters import Clusters
 from penstock.store.errors import NameTaken, QuotaReached, StoreError
+from penstock.store.operations import Operations
 from penstock.store.records import ConfigurationRecord, RevisionRecord
 from penstock.store.tables import CONFIGURATIONS, REVISIONS
 
@@ -51,6 +52,7 @@ class Configurations:
             "created": record.created,
             "kafka_versions": list(record.kafka_versions),
             "description": record.description,
+            "tags": dict(record.tags),
         }
         try:
             self.connection.execute(CONFIGURATIONS.insert().values(row))
@@ -108,11 +110,23 @@ class Configurations:
         query = sa.select(REVISIONS).where(REVISIONS.c.configuration == arn).order_by(REVISIONS.c.revision)
         return [_revision(row) for row in self.connection.execute(query)]
 
-    def users(self, arn: str) -> Sequence[ClusterSpec]:
-        """The clusters that use a configuration in any revision, the oldest first; those that are on their way out too."""
-        clusters = Clusters(self.connection)
-        records = (clusters.get(cluster) for cluster in clusters.live_ids())
-        return [record.spec for record in records if record is not None and revision_used(record.spec, arn) is not None]
+    def users(self, arn: str) -> Sequence[tuple[ClusterSpec, int]]:
+        """The clusters that use a configuration, the oldest first, and in which revision; those that are on their way out
+        too, and those whose update goes back to it if it fails."""
+        clusters, operations = Clusters(self.connection), Operations(self.connection)
+        found = []
+        for record in filter(None, map(clusters.get, clusters.live_ids())):
+            operation = operations.current(record.spec.id)
+            before = operation.target.get("before", {}) if operation else {}
+            for configuration in (record.spec.configuration, before.get("configuration")):
+                if configuration is not None and configuration[0] == arn:
+                    found.append((record.spec, configuration[1]))
+                    break
+        return found
+
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """These tags and no others. The caller has made sure that the configuration is there."""
+        self.connection.execute(CONFIGURATIONS.update().where(CONFIGURATIONS.c.arn == arn).values(tags=dict(tags)))
 
     def delete(self, arn: str) -> None:
         """The configuration and all its revisions; its name is free. The caller has made sure that nobody uses it."""
@@ -164,13 +178,5 @@ def _record(row: sa.Row[Any]) -> ConfigurationRecord:
         latest=RevisionRecord(
             row.latest_revision, row.latest_created, row.latest_description, bytes(row.latest_properties)
         ),
+        tags=row.tags,
     )
-
-
-def revision_used(spec: ClusterSpec, arn: str) -> int | None:
-    """The revision of a configuration that a cluster is to run with, or still shows: brokers have that one while an update
-    goes on, and get it back where the update fails. None where it uses no revision of it."""
-    if spec.configuration is not None and spec.configuration[0] == arn:
-        return spec.configuration[1]
-    shown: Mapping[str, Any] = spec.api.get("CurrentBrokerSoftwareInfo", {})
-    return shown["ConfigurationRevision"] if shown.get("ConfigurationArn") == arn else None

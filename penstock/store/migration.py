@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from penstock.store.dialect import WRITES
 from penstock.store.errors import NewerStore
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The revision of the last file in migrations/versions; revisions are numbers of four digits that count up."""
 VERSION_TABLE = "alembic_version"
 

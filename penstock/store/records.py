@@ -94,6 +94,7 @@ class ConfigurationRecord:
     description: str | None
     """The last that was given."""
     latest: RevisionRecord
+    tags: Mapping[str, str] = field(factory=dict)
 
 
 @frozen

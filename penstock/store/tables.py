@@ -133,6 +133,7 @@ CONFIGURATIONS = sa.Table(
     sa.Column("created", Moment, nullable=False),
     sa.Column("kafka_versions", Document, nullable=False),
     sa.Column("description", sa.Text),
+    sa.Column("tags", Document, nullable=False, server_default="{}"),
     sa.Index("configurations_name", "account", "region", "name", unique=True),
 )
 

@@ -7,9 +7,10 @@ from attrs import evolve
 from botocore.exceptions import ClientError
 from wishes import GROUP, put, v2
 
-from penstock.api.effects import without_effect
+from penstock.api.effects import not_applied, without_effect
 from penstock.control.cluster.configured import effective_of, properties_of
 from penstock.kafka.versions import catalogue
+from penstock.model.operation import OperationState
 
 VERSIONS = list(catalogue())
 PROPERTIES = (
@@ -251,6 +252,52 @@ def test_what_is_in_use_is_not_deleted_and_the_users_are_named(kafka, wish, loop
     loop.forget(two)
     assert kafka.delete_configuration(Arn=tuned)["State"] == "DELETING"
     refused(kafka.describe_configuration, Arn=tuned)
+
+
+def test_what_an_update_may_go_back_to_is_not_deleted(kafka, wish, loop, tuned):
+    """The new revision may end brokers, and then the old one is wanted again."""
+    cluster = kafka.create_cluster(**wish("one", ConfigurationInfo=use(tuned)))["ClusterArn"]
+    loop.serve(cluster)
+    other = kafka.create_configuration(Name="other", ServerProperties=b"num.partitions=2")["Arn"]
+    version = kafka.describe_cluster(ClusterArn=cluster)["ClusterInfo"]["CurrentVersion"]
+    update = kafka.update_cluster_configuration(
+        ClusterArn=cluster, CurrentVersion=version, ConfigurationInfo=use(other)
+    )
+    for arn in (tuned, other):
+        assert "clusters: one (revision 1)." in refused(kafka.delete_configuration, Arn=arn)[0]
+    loop.end(cluster, update["ClusterOperationArn"], OperationState.UPDATE_COMPLETE)
+    kafka.delete_configuration(Arn=tuned)
+    refused(kafka.delete_configuration, Arn=other)
+
+
+def test_tags_come_and_go_and_end_with_their_configuration(kafka, client, account, tuned):
+    assert kafka.list_tags_for_resource(ResourceArn=tuned)["Tags"] == {}
+    kafka.tag_resource(ResourceArn=tuned, Tags={"team": "a", "kept": "yes"})
+    kafka.tag_resource(ResourceArn=tuned, Tags={"team": "b"})
+    kafka.untag_resource(ResourceArn=tuned, TagKeys=["kept", "never-there"])
+    kafka.update_configuration(Arn=tuned, ServerProperties=b"")
+    assert kafka.list_tags_for_resource(ResourceArn=tuned)["Tags"] == {"team": "b"}
+    refused(kafka.tag_resource, ResourceArn=tuned, Tags={f"k{n}": "v" for n in range(50)})
+    for stranger in (client("999999999999"), client(account, "eu-west-1")):
+        refused(stranger.list_tags_for_resource, "NotFoundException", ResourceArn=tuned)
+        refused(stranger.tag_resource, "NotFoundException", ResourceArn=tuned, Tags={"a": "b"})
+    kafka.delete_configuration(Arn=tuned)
+    refused(kafka.list_tags_for_resource, "NotFoundException", ResourceArn=tuned)
+
+
+def test_a_cluster_that_runs_an_older_revision_is_told_how_to_apply_the_latest(kafka, wish, rooms, tuned):
+    arn = kafka.create_cluster(**wish(ConfigurationInfo=use(tuned)))["ClusterArn"]
+
+    def said():
+        with rooms.store.read() as tx:
+            return not_applied(tx.clusters.by_arn(arn), tx.configurations.by_arn(tuned))
+
+    assert said() == ()
+    kafka.update_configuration(Arn=tuned, ServerProperties=b"")
+    (sentence,) = said()
+    version = kafka.describe_cluster(ClusterArn=arn)["ClusterInfo"]["CurrentVersion"]
+    assert sentence.startswith("The configuration tuned has revision 2, and this cluster runs revision 1. To apply")
+    assert sentence.endswith(f"--configuration-info Arn={tuned},Revision=2 --current-version {version}")
 
 
 def test_what_was_accepted_once_and_is_not_any_more_is_refused_at_its_next_use(kafka, wish, rooms, tuned):

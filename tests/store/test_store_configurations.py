@@ -13,6 +13,7 @@ from alembic.config import Config
 from attrs import evolve
 
 from penstock.model.ids import configuration_arn
+from penstock.model.operation import OperationKind, OperationState
 from penstock.model.spec import ClusterSpec, ClusterStatus
 from penstock.store import migration
 from penstock.store.codec import encode
@@ -125,8 +126,38 @@ def test_users_are_the_clusters_that_name_it_in_any_revision(
             tx.clusters.insert(spec, ClusterStatus())
         tx.clusters.forget(specs[-1].id, NOW, "deleted")
     with store.read() as tx:
-        assert {spec.name for spec in tx.configurations.users(one.arn)} == {"first", "leaving"}
-        assert tx.configurations.users(other.arn) == [specs[3]]
+        assert {(spec.name, revision) for spec, revision in tx.configurations.users(one.arn)} == {
+            ("first", 1),
+            ("leaving", 2),
+        }
+        assert tx.configurations.users(other.arn) == [(specs[3], 1)]
+
+
+def test_an_update_that_may_go_back_still_uses_what_it_goes_back_to(
+    store: Store, a_cluster: Callable[..., ClusterSpec]
+) -> None:
+    one, other = made(), made("other", after=1)
+    spec = a_cluster("changing", configuration=(other.arn, 1))
+    target = {"before": {"configuration": (one.arn, 3)}}
+    with store.write() as tx:
+        tx.clusters.insert(spec, ClusterStatus())
+        kind = OperationKind.UPDATE_CLUSTER_CONFIGURATION
+        operation = tx.operations.open(kind, spec.id, {}, target, "request", NOW)
+    with store.write() as tx:
+        assert tx.configurations.users(one.arn) == [(spec, 3)]
+        assert tx.configurations.users(other.arn) == [(spec, 1)]
+        tx.operations.close(operation, OperationState.UPDATE_COMPLETE, NOW)
+        assert tx.configurations.users(one.arn) == []
+
+
+def test_tags_are_kept_as_given(store: Store) -> None:
+    with store.write() as tx:
+        tx.configurations.insert(made())
+        assert tx.configurations.get(made().arn).tags == {}
+        tx.configurations.tag(made().arn, {"team": "a"})
+        tx.configurations.add_revision(made().arn, b"", NOW)
+    with store.read() as tx:
+        assert tx.configurations.get(made().arn).tags == {"team": "a"}
 
 
 @pytest.fixture
