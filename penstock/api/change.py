@@ -4,6 +4,7 @@ operation and wakes the loop."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
@@ -45,7 +46,7 @@ def begin(call: Call, rooms: Rooms, wanted: Wanted) -> Output:
         check_version(call, record)
         state = shown_state(record, tx.operations.current(record.spec.id))
         if state is not ClusterState.ACTIVE:
-            raise _busy(record.spec.name, f"it is {state}")
+            raise _busy(record.spec.name, f"it is {state}", _FIXES.get(state, _WAIT))
         change = wanted(record, tx)
         try:
             operation = tx.operations.open(
@@ -74,8 +75,18 @@ def check_version(call: Call, record: ClusterRecord) -> None:
         )
 
 
-def _busy(name: str, why: str) -> BadRequest:
+_WAIT = "Wait, then call again."
+_FIXES: Mapping[ClusterState, str] = MappingProxyType(
+    {
+        ClusterState.FAILED: "It will not become ACTIVE any more: delete it, and create another.",
+        ClusterState.DELETING: "It is on its way out: create another.",
+    }
+)
+"""What to do where waiting is no use."""
+
+
+def _busy(name: str, why: str, fix: str = _WAIT) -> BadRequest:
     return BadRequest(
-        f"The cluster {name} cannot be changed now: {why}, and a change needs ACTIVE. Wait, then call again.",
+        f"The cluster {name} cannot be changed now: {why}, and a change needs ACTIVE. {fix}",
         invalid_parameter="clusterArn",
     )

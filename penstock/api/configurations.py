@@ -176,6 +176,8 @@ def _check_versions(asked: Sequence[str], rooms: Rooms) -> None:
     unknown = [version for version in asked if version not in rooms.versions]
     if unknown:
         raise _refusal("kafkaVersions", f"{unknown[0]!r} is not offered here; offered are {', '.join(rooms.versions)}.")
+    if len(set(asked)) < len(asked):
+        raise _refusal("kafkaVersions", "a version is named twice; name each once.")
 
 
 def _revision_of(tx: Transaction, record: ConfigurationRecord, number: int) -> RevisionRecord | None:

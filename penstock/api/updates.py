@@ -209,10 +209,15 @@ def update_storage(call: Call, rooms: Rooms) -> Output:
 
 def update_rebalancing(call: Call, rooms: Rooms) -> Output:
     """Refused: it belongs to Express brokers (msk.md 1.4.2), and there are none here yet."""
-    raise BadRequest(
-        "rebalancing: intelligent rebalancing is for clusters with Express brokers, and this one has Standard brokers.",
-        invalid_parameter="rebalancing",
-    )
+
+    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+        raise BadRequest(
+            f"rebalancing: intelligent rebalancing is for clusters with Express brokers, and {record.spec.name} has Standard "
+            "brokers.",
+            invalid_parameter="rebalancing",
+        )
+
+    return begin(call, rooms, wanted)
 
 
 def _no_throughput(throughput: Mapping[str, Any] | None, path: str) -> None:
