@@ -107,7 +107,6 @@ RULES = {
     "UpdateMonitoring": [
         ("enhancedMonitoring", ABSENT, "does not include any updates"),
         ("enhancedMonitoring", "DEFAULT", "nothing to change"),
-        ("openMonitoring", OFF, "both exporters are off", "openMonitoring.prometheus"),
         *(
             (f"loggingInfo.{logs}.{member}", value, words)
             for logs in ("brokerLogs", "authorizerLogs")
