@@ -152,3 +152,5 @@ class ClusterStatus:
     progress_at: datetime | None = None
     waiting: tuple[str, ...] = ()
     """Sentences: on what the last pass waits, and until when."""
+    filled: Mapping[str, int] = field(factory=dict)
+    """Node name, or `disk`, -> the highest of `fullness.LEVELS` (percent) that its volume has reached; absent below all."""

@@ -7,18 +7,24 @@ from datetime import datetime
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import GIB, large_enough
 from penstock.model.ids import Role
-from penstock.model.observation import ClusterView, VolumeKind
+from penstock.model.observation import ClusterView
+from penstock.model.operation import OperationKind
 from penstock.model.plan import Grow, How, Stop
+from penstock.model.volume import VolumeKind
 
 
 def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Grow every broker's volume to the size that the spec wants; a restart for it goes through the safety gate."""
     for node in view.layout:
         running = view.running(node.id)
-        if node.id.role is not Role.BROKER or running is None or running.volume is None or draft.targeted(node.id):
+        if node.id.role is not Role.BROKER or running is None or draft.targeted(node.id):
             continue
-        if not large_enough(node, view):
-            present = running.volume.size // GIB
+        if running.volume is None:
+            if view.operation is not None and view.operation.kind is OperationKind.UPDATE_BROKER_EBS_VOLUME:
+                why = "its volume cannot be looked at (it is not mounted, or its disk does not answer), so nobody knows its size"
+                draft.wait(on=str(node.id), because=f"{why}; look at the system log, and restart the broker")
+        elif not large_enough(node, view):
+            present = running.volume.size // GIB if running.volume.size else "a size never written down"
             because = f"{node.resources.volume_gib} GiB are wanted and the volume of {node.id} has {present}"
             if view.grows_in_use or running.volume.kind is VolumeKind.DIRECTORY:
                 draft.act(Grow(node), because=because)
