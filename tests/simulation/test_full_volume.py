@@ -87,6 +87,17 @@ def test_without_ballast_it_is_not_started_in_vain_and_the_way_out_is_told(cramp
     assert len(verbs(cramped, "start")) <= before + 3, "somebody may have made room by hand: once a minute is enough"
 
 
+def test_runs_that_ended_for_want_of_room_are_no_proof_against_larger_volumes(cramped):
+    stuck(cramped)
+    cramped.run(300)
+    assert len(verbs(cramped, "start")) > 4
+    enlarge(cramped)
+    cramped.settle(60)
+    (operation,) = cramped.operations()
+    assert operation.state is OperationState.UPDATE_COMPLETE
+    assert cramped.record().spec.volume_gib == 200
+
+
 @pytest.mark.parametrize("crash_after", [None, *range(8)])
 def test_larger_volumes_bring_it_back_though_it_is_down(cramped, crash_after):
     stuck(cramped)
