@@ -35,6 +35,15 @@ def test_a_larger_one_is_satisfied():
     assert having(200, 201, 5000).text() == "nothing"
 
 
+def test_a_run_that_does_not_serve_in_a_full_volume_is_not_grown_under():
+    full = VolumeUse(VolumeKind.FILESYSTEM, 100 * GIB, 100 * GIB, 1000 * GIB)
+    seen = having(200, 200, 200).with_run(broker(1), volume=full)
+    assert [type(action) for action in actions(seen, storage)] == [Grow]
+    waiting = seen.silent(broker(1), 5).plan(storage)
+    assert waiting.actions == ()
+    assert "the start after this run makes it larger" in waiting.waits[0].because
+
+
 def test_a_directory_from_before_sizes_were_written_down_gets_one():
     assert having(0, 200, 200).text() == snapshot(
         "grow the volume of broker 1 to 200 GiB | 200 GiB are wanted and the volume of broker 1 has a size never written down"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import GIB, large_enough
+from penstock.control.cluster.health import GIB, large_enough, serves
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OperationKind
@@ -26,7 +26,13 @@ def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
         elif not large_enough(node, view):
             present = running.volume.size // GIB if running.volume.size else "a size never written down"
             because = f"{node.resources.volume_gib} GiB are wanted and the volume of {node.id} has {present}"
-            if view.grows_in_use or running.volume.kind is VolumeKind.DIRECTORY:
+            if running.volume.exhausted and not serves(node.id, view):
+                # A run that is about to end in the full volume: grown under it, its end would be held against the new size.
+                draft.wait(
+                    on=str(node.id),
+                    because=f"{because}; it does not serve, and the start after this run makes it larger",
+                )
+            elif view.grows_in_use or running.volume.kind is VolumeKind.DIRECTORY:
                 draft.act(Grow(node), because=because)
             else:  # this machine cannot enlarge it in use; the next start does
                 draft.disrupt(Stop(node.id, How.GRACEFUL), because=because)
