@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from penstock.model.observation import VolumeKind
+from penstock.model.volume import VolumeKind
 
 
 class Realism(StrEnum):

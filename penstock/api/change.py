@@ -3,7 +3,7 @@ operation and wakes the loop."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -37,15 +37,15 @@ class Change:
 Wanted = Callable[[ClusterRecord, Transaction], Change]
 
 
-def begin(call: Call, rooms: Rooms, wanted: Wanted) -> Output:
-    """Open the operation that `wanted` describes. Needs ACTIVE, and the current version where the call has one.
+def begin(call: Call, rooms: Rooms, wanted: Wanted, also: Collection[ClusterState] = ()) -> Output:
+    """Open the operation that `wanted` describes. Needs ACTIVE, or one of `also`, and the current version where the call has one.
 
     Raises NotFound, and BadRequest for a busy cluster, a stale version and whatever `wanted` refuses."""
     with rooms.store.write() as tx:
         record = cluster_of(tx, call)
         check_version(call, record)
         state = shown_state(record, tx.operations.current(record.spec.id))
-        if state is not ClusterState.ACTIVE:
+        if state is not ClusterState.ACTIVE and state not in also:
             raise _busy(record.spec.name, f"it is {state}", _FIXES.get(state, _WAIT))
         change = wanted(record, tx)
         try:

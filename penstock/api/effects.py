@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from penstock.api.throughput import kept
 from penstock.kafka.accepted import release_of
 from penstock.kafka.configuration import without_effect as unknown_to
 from penstock.model.spec import ClusterSpec
@@ -27,6 +28,9 @@ def without_effect(spec: ClusterSpec, properties: Mapping[str, str] = MappingPro
         sentences.append(
             f"Metrics are not delivered yet: enhancedMonitoring {api['EnhancedMonitoring']} has no effect."
         )
+    rate = kept(api).get("VolumeThroughput")
+    if kept(api).get("Enabled"):
+        sentences.append(f"Volumes are as fast as their disk: provisionedThroughput of {rate} MiB/s has no effect.")
     exporters = api["OpenMonitoring"]["Prometheus"]
     on = [name for name in ("JmxExporter", "NodeExporter") if exporters[name]["EnabledInBroker"]]
     if on:

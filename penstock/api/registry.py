@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import structlog
 
-from penstock.api import clusters, configurations, nodes, operations, tags, topics, updates, versions
+from penstock.api import clusters, configurations, nodes, operations, storage, tags, topics, updates, versions
 from penstock.api.rooms import Operation, Rooms
 from penstock.store.errors import StoreError
 from penstock.wire.call import Call, Handler, Output
@@ -32,12 +32,12 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("kafka", "GetCompatibleKafkaVersions"): versions.get_compatible_kafka_versions,
         ("kafka", "RebootBroker"): updates.reboot_broker,
         ("kafka", "UpdateBrokerCount"): updates.update_broker_count,
-        ("kafka", "UpdateBrokerStorage"): updates.update_broker_storage,
+        ("kafka", "UpdateBrokerStorage"): storage.update_broker_storage,
         ("kafka", "UpdateBrokerType"): updates.update_broker_type,
         ("kafka", "UpdateClusterConfiguration"): updates.update_cluster_configuration,
         ("kafka", "UpdateMonitoring"): updates.update_monitoring,
         ("kafka", "UpdateRebalancing"): updates.update_rebalancing,
-        ("kafka", "UpdateStorage"): updates.update_storage,
+        ("kafka", "UpdateStorage"): storage.update_storage,
         ("kafka", "ListClusterOperations"): operations.list_cluster_operations,
         ("kafka", "ListClusterOperationsV2"): operations.list_cluster_operations_v2,
         ("kafka", "DescribeClusterOperation"): operations.describe_cluster_operation,

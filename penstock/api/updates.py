@@ -8,6 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
+from penstock.api import throughput
 from penstock.api.change import Change, begin
 from penstock.api.configurations import check_use, properties_in_use
 from penstock.api.defaults import chosen, under
@@ -27,7 +28,6 @@ from penstock.store.transaction import Transaction
 from penstock.wire.call import Call, Output
 from penstock.wire.errors import BadRequest
 
-LARGEST_VOLUME_GIB = 16384
 MOST_BROKERS = 60
 """Of a KRaft cluster (msk.md 12.1)."""
 
@@ -127,6 +127,9 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
         if asked == present:
             raise _same("targetInstanceType", f"the broker type {present}")
         spec = evolve(record.spec, instance_type=asked)
+        if wrong := throughput.objection(throughput.kept(spec.api), asked, spec.volume_gib):
+            why = f"the cluster has provisioned throughput, and {wrong[1]} Switch it off or lower it first (UpdateStorage)."
+            raise BadRequest(f"targetInstanceType: {why}", "targetInstanceType")
         target = {
             "InstanceType": asked.removeprefix("kafka."),
             "before": {"instance_type": present},
@@ -186,27 +189,6 @@ def _plain(spec: ClusterSpec, rooms: Rooms) -> Mapping[str, str]:
     return defaults(spec, Role.BROKER, os.cpu_count() or 1, rooms.settings.realism is Realism.MSK)
 
 
-def update_broker_storage(call: Call, rooms: Rooms) -> Output:
-    """Larger volumes for all brokers, grown while they run where the machine can."""
-    path = "targetBrokerEBSVolumeInfo"
-    infos: list[Mapping[str, Any]] = call.params["TargetBrokerEBSVolumeInfo"]
-    if len(infos) != 1 or str(infos[0]["KafkaBrokerNodeId"]).upper() != "ALL":
-        raise BadRequest(
-            f"{path}: brokers of a cluster have volumes of one size; give one item whose kafkaBrokerNodeId is ALL.",
-            path,
-        )
-    _no_throughput(infos[0].get("ProvisionedThroughput"), f"{path}.provisionedThroughput")
-    return _grow(call, rooms, infos[0].get("VolumeSizeGB"), path)
-
-
-def update_storage(call: Call, rooms: Rooms) -> Output:
-    """The same by UpdateStorage, which could also turn on tiering: not built yet."""
-    if call.params.get("StorageMode") not in (None, "LOCAL"):
-        raise BadRequest("storageMode: tiered storage is not built yet; leave it out.", "storageMode")
-    _no_throughput(call.params.get("ProvisionedThroughput"), "provisionedThroughput")
-    return _grow(call, rooms, call.params.get("VolumeSizeGB"), "volumeSizeGB")
-
-
 def update_rebalancing(call: Call, rooms: Rooms) -> Output:
     """Refused: it belongs to Express brokers (msk.md 1.4.2), and there are none here yet."""
 
@@ -215,36 +197,6 @@ def update_rebalancing(call: Call, rooms: Rooms) -> Output:
             f"rebalancing: intelligent rebalancing is for clusters with Express brokers, and {record.spec.name} has Standard "
             "brokers.",
             invalid_parameter="rebalancing",
-        )
-
-    return begin(call, rooms, wanted)
-
-
-def _no_throughput(throughput: Mapping[str, Any] | None, path: str) -> None:
-    if throughput is not None and throughput.get("Enabled"):
-        raise BadRequest(f"{path}: provisioned throughput is not built yet; leave it out.", path)
-
-
-def _grow(call: Call, rooms: Rooms, size: int | None, path: str) -> Output:
-    if size is None:
-        raise BadRequest(f"{path}: the request does not include any updates; give a larger volumeSizeGB.", path)
-    if not 1 <= size <= LARGEST_VOLUME_GIB:
-        raise BadRequest(f"{path}: a volume has 1 to {LARGEST_VOLUME_GIB} GiB, not {size}.", path)
-
-    def wanted(record: ClusterRecord, _: Transaction) -> Change:
-        present = record.spec.volume_gib
-        if size <= present:
-            raise BadRequest(
-                f"{path}: the volume size can only grow, and each broker has {present} GiB already; ask for more.", path
-            )
-        return Change(
-            evolve(record.spec, volume_gib=size),
-            OperationKind.UPDATE_BROKER_EBS_VOLUME,
-            {"BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": present}]},
-            {
-                "BrokerEBSVolumeInfo": [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": size}],
-                "before": {"volume_gib": present},
-            },
         )
 
     return begin(call, rooms, wanted)

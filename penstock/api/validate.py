@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from penstock.api.defaults import default_key
+from penstock.api.defaults import VOLUME_GIB, default_key
 from penstock.api.request import CreateRequest
 from penstock.api.tags import check_tags
+from penstock.api.throughput import objection
 from penstock.model.spec import Subnet
 from penstock.settings import Realism
 
@@ -107,11 +108,11 @@ def volume_size(request: CreateRequest) -> None:
 
 
 def provisioned_throughput(request: CreateRequest) -> None:
-    path = "BrokerNodeGroupInfo.StorageInfo.EbsStorageInfo.ProvisionedThroughput"
-    if request.get(f"{path}.Enabled"):
-        raise request.not_built(f"{path}.Enabled", "provisioned storage throughput")
-    if request.get(f"{path}.VolumeThroughput") is not None:
-        raise request.refusal(f"{path}.VolumeThroughput", "has a meaning only while `enabled` is true; leave it out.")
+    storage = "BrokerNodeGroupInfo.StorageInfo.EbsStorageInfo"
+    size = request.get(f"{storage}.VolumeSize") or VOLUME_GIB
+    given = request.get(f"{storage}.ProvisionedThroughput")
+    if wrong := objection(given, request.get("BrokerNodeGroupInfo.InstanceType"), size):
+        raise request.refusal(f"{storage}.ProvisionedThroughput.{wrong[0]}", wrong[1])
 
 
 def public_access(request: CreateRequest) -> None:

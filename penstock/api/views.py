@@ -6,7 +6,7 @@ from typing import Any
 
 from penstock.model.ids import operation_arn
 from penstock.model.operation import SHOWN_AS, OpenOperation
-from penstock.model.spec import ClusterSpec, ClusterState
+from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord
 from penstock.wire.call import Output
 
@@ -60,5 +60,11 @@ def _common(record: ClusterRecord, operation: OpenOperation | None) -> dict[str,
 
 def _provisioned(record: ClusterRecord) -> dict[str, Any]:
     # Recorded on clusters that work, absent from one just created (msk.md C.1, C.3).
-    action = {"CustomerActionStatus": "NONE"} if record.status.completed else {}
+    action = {"CustomerActionStatus": _action(record.status)} if record.status.completed else {}
     return {**record.spec.api, **action}
+
+
+def _action(status: ClusterStatus) -> str:
+    """What the fullest volume asks of its owner; MSK's thresholds (msk.md 6.6)."""
+    fullest = max(status.filled.values(), default=0)
+    return "CRITICAL_ACTION_REQUIRED" if fullest >= 95 else "ACTION_RECOMMENDED" if fullest >= 60 else "NONE"

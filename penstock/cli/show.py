@@ -71,7 +71,8 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
                 }
                 for place in record.spec.nodes
             ]
-            listed.append(_summary(record) | {"nodes": nodes})
+            warnings = volumes.warnings((place.id, volumes.use(seen.get(place.id))) for place in record.spec.nodes)
+            listed.append(_summary(record) | {"warnings": warnings, "nodes": nodes})
         plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
         show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
 
@@ -106,6 +107,7 @@ def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> 
         lines.append(f"\n{one['name']}  {one['state']}{since}  {one['version']}")
         lines += [f"  {one['message']}"] if one["message"] else []
         lines += [f"  it {wait}" for wait in one["waiting"]]
+        lines += [f"  {warning}" for warning in one["warnings"]]
         rows: list[tuple[str, ...]] = [
             ("  " + n["node"], n["zone"], n["address"] or "-", n["doing"]) for n in one["nodes"]
         ]
@@ -143,6 +145,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
         view, plan, now = _decided(app, record)
         lines = explained(view, plan, now, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
+        lines += volumes.warnings((node.id, view.volume(node.id)) for node in view.layout)
         lines += without_effect(record.spec, properties)
         lines += not_applied(record, configuration)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]

@@ -81,6 +81,9 @@ class Compute(Protocol):
         Never smaller. The volume of a node that does not run grows at its next start, without this call too. Raises
         ComputeError, also where the machine cannot do it while the node runs."""
 
+    def ballast(self, node: NodeId, fence: int, *, held: bool) -> None:
+        """The node's volume holds `VolumeUse.ballast_due` more bytes of ballast (`held`), or none. A fresh volume has its own."""
+
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         """Ask the process to end (GRACEFUL returns at once, the end is seen later) or end it (the others return when it is dead).
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from enum import StrEnum
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
@@ -16,6 +15,7 @@ from penstock.model.node import NodeSpec
 from penstock.model.operation import OpenOperation
 from penstock.model.rebalance import Facts
 from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
+from penstock.model.volume import VolumeUse
 
 T = TypeVar("T")
 
@@ -37,34 +37,6 @@ class Unknown:
 Observed = Known[T] | Unknown
 
 
-class VolumeKind(StrEnum):
-    """What holds a volume to its size. Decided when the volume is made, and never changed."""
-
-    DIRECTORY = "directory"
-    """Nothing: a folder on a disk that it shares. It is measured and warned about."""
-    FILESYSTEM = "filesystem"
-    """A filesystem of its own: full means full for this node alone."""
-
-
-@frozen
-class VolumeUse:
-    """How full a volume is. All in bytes."""
-
-    kind: VolumeKind
-    size: int
-    """What it was made for or has grown to; of a filesystem, the filesystem itself."""
-    used: int | None
-    """What the node cannot fill any more: its data, and what a filesystem needs for itself. None where not measured yet; a
-    directory is measured once a minute."""
-    disk_free: int
-    """Free on the disk that the volume lies on, shared with all else there: it may be less than the volume has left."""
-
-    @property
-    def full(self) -> float | None:
-        """The used part of the size; past 1 where nothing holds the volume to it."""
-        return None if self.used is None else self.used / self.size
-
-
 @frozen
 class Running:
     """The node's process is there. Says nothing about whether it does its work."""
@@ -84,7 +56,7 @@ class Running:
     leaves: Mapping[str, tuple[datetime, datetime]] = field(factory=dict)
     """Path of each leaf certificate -> (not before, not after), as it lies on the node's disk."""
     volume: VolumeUse | None = None
-    """None where it cannot be told: a volume from before sizes were written down, a disk that does not answer."""
+    """None where it cannot be told: not mounted, or on a disk that does not answer."""
     said: int = 0
     """Size of the node's log in bytes: another number means that it has said something. Not only more: logs are rotated."""
 
@@ -102,6 +74,8 @@ class Gone:
     """Ended because we stopped it."""
     clean: bool = False
     """It left in good order (exit status 0 or the stop signal answered): its log needs no recovery."""
+    volume: VolumeUse | None = None
+    """As it is now; None where it cannot be told: after the machine restarted, nothing is mounted."""
 
 
 @frozen
@@ -246,6 +220,14 @@ class ClusterView:
         match self.sighting(node):
             case Known(Running() as running):
                 return running
+            case _:
+                return None
+
+    def volume(self, node: NodeId) -> VolumeUse | None:
+        """How the volume of a node stands that runs or ran; None where it cannot be told."""
+        match self.sighting(node):
+            case Known(Running(volume=volume)) | Known(Gone(volume=volume)):
+                return volume
             case _:
                 return None
 

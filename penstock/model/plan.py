@@ -102,6 +102,17 @@ class Grow:
 
 
 @frozen
+class Ballast:
+    """Lay ballast into the node's volume (`held`), or delete it so that there is room."""
+
+    target: NodeId
+    held: bool
+
+    def __str__(self) -> str:
+        return f"{'lay ballast into' if self.held else 'delete the ballast in'} the volume of {self.target}"
+
+
+@frozen
 class Configure:
     """Set dynamic properties of all brokers."""
 
@@ -173,7 +184,21 @@ class Remove:
         return f"remove {self.target}"
 
 
-Action = Start | Stop | Unregister | Rehouse | Renew | Grow | Configure | Reassign | Cordon | Retire | Lead | Remove
+Action = (
+    Start
+    | Stop
+    | Unregister
+    | Rehouse
+    | Renew
+    | Grow
+    | Ballast
+    | Configure
+    | Reassign
+    | Cordon
+    | Retire
+    | Lead
+    | Remove
+)
 
 
 @frozen

@@ -163,3 +163,5 @@ class ClusterStatus:
     waiting: tuple[str, ...] = ()
     """Sentences: on what the last pass waits, and until when."""
     pace: Pace = Pace()
+    filled: Mapping[str, int] = field(factory=dict)
+    """Node name, or `disk`, -> the highest of `fullness.LEVELS` (percent) that its volume has reached; absent below all."""

@@ -49,7 +49,7 @@ WRONG = [
     (f"{GROUP}.ZoneIds", ["use1-az3", "use1-az2", "use1-az1"], "use1-az1, use1-az2, use1-az3"),
     (f"{STORAGE}.VolumeSize", 0, "at least 1"),
     (f"{STORAGE}.VolumeSize", 16385, "1 to 16384 GiB"),
-    (f"{STORAGE}.ProvisionedThroughput.Enabled", True, "not built yet"),
+    (f"{STORAGE}.ProvisionedThroughput.Enabled", True, "kafka.m7g.2xlarge and larger"),
     (f"{STORAGE}.ProvisionedThroughput.VolumeThroughput", 250, "only while `enabled` is true"),
     (f"{GROUP}.ConnectivityInfo.PublicAccess.Type", "SERVICE_PROVIDED_EIPS", "not when it is created"),
     (f"{GROUP}.ConnectivityInfo.PublicAccess.Type", "OPEN", "neither DISABLED nor"),

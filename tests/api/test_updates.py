@@ -52,6 +52,9 @@ UPDATES = {
     "update_storage": {"VolumeSizeGB": 200},
 }
 
+LARGER = ("update_broker_storage", "update_storage")
+"""What may be the only remedy of a cluster that is HEALING."""
+
 
 def info_of(tuned, revision=1):
     return {"ConfigurationInfo": {"Arn": tuned, "Revision": revision}}
@@ -205,8 +208,8 @@ def test_what_is_taken_out_goes_back_to_its_default(kafka, wish, loop, rooms, tu
         (
             "update_storage",
             {"VolumeSizeGB": 200, "ProvisionedThroughput": {"Enabled": True, "VolumeThroughput": 250}},
-            "provisionedThroughput",
-            "not built",
+            "provisionedThroughput.enabled",
+            "kafka.m7g.2xlarge and larger",
         ),
         ("update_broker_storage", {"TargetBrokerEBSVolumeInfo": []}, "targetBrokerEBSVolumeInfo", "ALL"),
         ("update_broker_storage", {"TargetBrokerEBSVolumeInfo": SIZE * 2}, "targetBrokerEBSVolumeInfo", "ALL"),
@@ -235,8 +238,8 @@ def test_what_is_taken_out_goes_back_to_its_default(kafka, wish, loop, rooms, tu
                     {**SIZE[0], "ProvisionedThroughput": {"Enabled": True, "VolumeThroughput": 250}}
                 ]
             },
-            "targetBrokerEBSVolumeInfo.provisionedThroughput",
-            "not built",
+            "targetBrokerEBSVolumeInfo.provisionedThroughput.enabled",
+            "kafka.m7g.2xlarge and larger",
         ),
         ("update_monitoring", {}, "enhancedMonitoring", "does not include any updates"),
         ("update_monitoring", {"EnhancedMonitoring": "DEFAULT"}, "enhancedMonitoring", "nothing to change"),
@@ -307,6 +310,8 @@ def test_only_an_active_cluster_is_updated(kafka, cluster, loop, tuned, state):
     loop.status(cluster, state)
     spec = loop.spec(cluster)
     for update, asked in every(tuned).items():
+        if state == "HEALING" and update in LARGER:
+            continue
         code, _, message = refused(getattr(kafka, update), **members(kafka, cluster, **asked))
         assert code == "BadRequestException"
         assert state in message, update

@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from fakes.worlds import broker
 
 from penstock.cli.checks import places
 from penstock.cli.checks.finding import State, Visit
-from penstock.cli.checks.places import promised, to_come
-from penstock.cli.volumes import as_value, filled, sentences, size, use
-from penstock.model.observation import Gone, Known, Running, Unknown, VolumeKind, VolumeUse
+from penstock.cli.checks.places import ailing, promised, to_come
+from penstock.cli.volumes import as_value, sentences, use, warnings
+from penstock.model.observation import Gone, Known, Running, Unknown
+from penstock.model.volume import VolumeKind, VolumeUse, in_words
 from penstock.settings import VolumeChoice, load
 
 GIB = 1 << 30
@@ -55,6 +57,13 @@ class TestDoctor:
         assert "1 volume (folder) of 1000 GiB in all; 5 MiB" in finding.sentence
         assert "80 GiB left: that is the limit that counts" in finding.sentence
 
+    def test_a_volume_that_is_nearly_full_is_a_warning_with_a_fix(self) -> None:
+        (finding,) = ailing("broker 1 of orders", volume(VolumeKind.FILESYSTEM, 10, 9 * GIB))
+        assert finding.state is State.WARNING
+        assert "broker 1 of orders is nearly full, 9 GiB of 10 GiB" in finding.sentence
+        assert "UpdateBrokerStorage" in finding.fix
+        assert list(ailing("broker 1 of orders", volume(VolumeKind.FILESYSTEM, 10, 8 * GIB))) == []
+
     def test_it_looks_at_a_home_that_is_none_yet(self, tmp_path: Path) -> None:
         visit = Visit(load(home=tmp_path / "home", network_registry=tmp_path / "networks"))
         found = [*places.volumes(visit), *places.new_volumes(visit)]
@@ -63,9 +72,10 @@ class TestDoctor:
 
 
 class TestWords:
-    def test_only_a_node_that_runs_has_a_known_use(self) -> None:
+    def test_a_node_that_ran_has_a_known_use(self) -> None:
         seen = volume(VolumeKind.DIRECTORY, 10, 5)
         assert use(Known(Running(SINCE, 1, "r", "s", "l", 1, 0.0, volume=seen))) is seen
+        assert use(Known(Gone(SINCE, "exit status 1", volume=seen))) is seen
         assert use(Known(Gone(SINCE, "exit status 1"))) is None
         assert use(Unknown("a disk that hangs")) is None
         assert use(None) is None
@@ -85,8 +95,24 @@ class TestWords:
         assert sentences([(broker(1), None)]) == []
 
     def test_sizes_for_people(self) -> None:
-        assert [size(count) for count in (0, 5 << 20, GIB, GIB * 3 // 2)] == ["0 MiB", "5 MiB", "1 GiB", "1.5 GiB"]
-        assert filled(volume(VolumeKind.DIRECTORY, 1, 2 * GIB)) == "2 GiB of 1 GiB (200%)"
+        assert [in_words(count) for count in (0, 5 << 20, GIB, GIB * 3 // 2)] == ["0 MiB", "5 MiB", "1 GiB", "1.5 GiB"]
+        assert str(volume(VolumeKind.DIRECTORY, 1, 2 * GIB)) == "2 GiB of 1 GiB (200%)"
+        assert str(volume(VolumeKind.DIRECTORY, 0, GIB)) == "1 GiB of a size never written down"
+
+    def test_a_warning_says_what_to_do_and_the_disk_is_told_of_once(self) -> None:
+        full = volume(VolumeKind.FILESYSTEM, 10, 9 * GIB)
+        stuck = evolve(volume(VolumeKind.FILESYSTEM, 10, GIB), writable=False)
+        low = [evolve(volume(VolumeKind.DIRECTORY, 100, 7 * GIB), disk_free=GIB) for _ in range(2)]
+        nodes = [
+            (broker(n), one) for n, one in enumerate([full, stuck, *low, None, volume(VolumeKind.DIRECTORY, 10, GIB)])
+        ]
+        assert warnings(nodes) == [
+            "The volume of broker 0 is nearly full, 9 GiB of 10 GiB (90%): give brokers larger volumes "
+            "(UpdateBrokerStorage), or topics a shorter retention.",
+            "The volume of broker 1 is read-only: look at the system log, and mount it for writing again.",
+            "The disk that volumes lie on has 1 GiB left: make room there.",
+        ]
+        assert warnings([]) == []
 
     def test_json_counts_in_bytes(self) -> None:
         assert as_value(volume(VolumeKind.FILESYSTEM, 1, 7)) == {
@@ -94,5 +120,7 @@ class TestWords:
             "size": GIB,
             "used": 7,
             "disk_free": 50 * GIB,
+            "ballast": 0,
+            "writable": True,
         }
         assert as_value(None) is None

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
-from fakes.disks import FilesystemWorld, cannot, cannot_in_use, loops, mounts
+from fakes.disks import FilesystemWorld, cannot, cannot_in_use, cram, loops, mounts
 from fakes.machine import machine
 from fakes.worlds import CLUSTER, ProcessWorld, broker, eventually, running, sees, specify
 
@@ -19,10 +19,12 @@ from penstock.compute.base import ComputeError
 from penstock.compute.process import filesystem, volumes
 from penstock.compute.process.gauge import census
 from penstock.compute.process.premises import look
+from penstock.model import volume
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
-from penstock.model.observation import Absent, Bereft, Gone, Running, VolumeKind, VolumeUse
+from penstock.model.observation import Absent, Bereft, Gone, Running
 from penstock.model.plan import How
+from penstock.model.volume import VolumeKind, VolumeUse
 
 real = pytest.mark.skipif(cannot() is not None, reason=cannot() or "")
 GIB, MIB = 1 << 30, 1 << 20
@@ -35,8 +37,14 @@ def disks() -> Iterator[FilesystemWorld]:
         yield world
 
 
+def seen_volume(world: ProcessWorld, node: NodeId) -> VolumeUse | None:
+    seen = sees(world, node)
+    assert isinstance(seen, Running | Gone)
+    return seen.volume
+
+
 def use(world: ProcessWorld, node: NodeId) -> VolumeUse:
-    seen = running(world, node).volume
+    seen = seen_volume(world, node)
     assert seen is not None
     return seen
 
@@ -88,6 +96,44 @@ class TestFilesystems:
         (place.data / "segment").unlink()
         subprocess.run(["sync", "-f", str(place.data)], check=True)
         eventually(lambda: place.image.stat().st_blocks * 512 < 24 * MIB, 20)
+
+    def test_ballast_takes_nothing_of_the_disk_below_and_gives_a_full_volume_room(self, disks: FilesystemWorld) -> None:
+        node = ended(disks, specify(disks, broker(1)))
+        place = disks.home.place(node.id)
+        held = use(disks, node.id).ballast
+        assert held >= GIB // 100 - 4096
+        assert place.image.stat().st_blocks * 512 < 16 * MIB
+        cram(place.data)
+        full = use(disks, node.id)
+        assert (full.left, full.exhausted, full.full) == (0, True, 1.0)
+        assert full.ballast == held
+        disks.compute.ballast(node.id, fence=1, held=False)
+        assert use(disks, node.id).left >= held
+        assert not use(disks, node.id).exhausted
+        disks.compute.start(node, [], fence=1)
+        disks.put(node.id, "record", b"there is room")
+        assert use(disks, node.id).ballast == 0
+
+    def test_a_full_volume_grows_while_its_node_is_down(self, disks: FilesystemWorld) -> None:
+        node = ended(disks, specify(disks, broker(1)))
+        cram(disks.home.place(node.id).data)
+        disks.compute.start(larger(node, 2), [], fence=1)
+        assert use(disks, node.id).left >= GIB - 32 * MIB
+        assert disks.data(node.id)["record"] == b"broker 1"
+
+    def test_ballast_is_never_laid_below_the_mount_point(self, disks: FilesystemWorld) -> None:
+        node = ended(disks, specify(disks, broker(1)))
+        disks.unmount_all()
+        for held in (False, True):
+            disks.compute.ballast(node.id, fence=1, held=held)
+        assert list(disks.home.place(node.id).disk.iterdir()) == []
+        assert seen_volume(disks, node.id) is None
+
+    def test_a_filesystem_that_went_read_only_is_seen(self, disks: FilesystemWorld) -> None:
+        node = ended(disks, specify(disks, broker(1)))
+        assert use(disks, node.id).writable
+        subprocess.run(["mount", "-o", "remount,ro", str(disks.home.place(node.id).disk)], check=True)
+        assert not use(disks, node.id).writable
 
     def test_devices_programs_and_foreign_rights_do_not_work_in_it(self, disks: FilesystemWorld) -> None:
         node = specify(disks, broker(1))
@@ -287,6 +333,44 @@ class TestDirectories:
         world.compute.close()
         assert list(world.home.nodes.iterdir()) == []
 
+    def test_ballast_goes_though_the_disk_is_full_and_another_term_speaks(
+        self, small_disk: Path, world: ProcessWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(volume, "LOW_DISK", MIB)
+        monkeypatch.setattr(volume, "MIB", 1 << 10)
+        cramped = ProcessWorld(small_disk)
+        try:
+            node = ended(cramped, specify(cramped, broker(1)))
+            held = use(cramped, node.id).ballast
+            assert held > 100 << 10
+            cram(small_disk)
+            with pytest.raises(ComputeError, match="No space left"):
+                cramped.compute.start(node, [], fence=2)
+            with pytest.raises(ComputeError, match="No space left"):
+                cramped.compute.stop(node.id, How.AT_ONCE, fence=2)
+            cramped.compute.ballast(node.id, fence=2, held=False)
+            cramped.compute.start(node, [], fence=2)
+            assert isinstance(sees(cramped, node.id), Running)
+        finally:
+            cramped.close()
+
+    def test_a_laying_that_fails_leaves_nothing(self, world: ProcessWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+        node = ended(world, specify(world, broker(1)))
+        world.compute.ballast(node.id, fence=1, held=False)
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(ComputeError, match="laying the ballast of broker 1 failed"):
+            world.compute.ballast(node.id, fence=1, held=True)
+        assert sorted(path.name for path in world.home.place(node.id).volume.iterdir()) == ["data", "volume.json"]
+
+    def test_whoever_looks_at_a_home_sees_how_full_each_volume_is(self, world: ProcessWorld) -> None:
+        node = ended(world, specify(world, broker(1)))
+        seen = look(world.home.root, world.root / "networks", [], VolumeKind.DIRECTORY)
+        assert dict(seen.uses) == {f"broker 1 of {CLUSTER}": use(world, node.id)}
+
     def test_what_was_measured_is_known_to_whoever_looks_later(self, world: ProcessWorld) -> None:
         node = specify(world, broker(1))
         world.compute.start(node, [], fence=1)
@@ -319,7 +403,7 @@ class TestDirectories:
         label = world.home.place(node.id).volume / volumes.LABEL
         record = json.loads(label.read_bytes())
         label.write_text(json.dumps({name: record[name] for name in ("cluster", "node", "incarnation")}))
-        assert running(world, node.id).volume is None
+        assert use(world, node.id).size == 0
         world.compute.grow(node, fence=1)
         assert use(world, node.id).size == GIB
         world.kill(node.id)

@@ -399,8 +399,40 @@ def test_a_volume_tells_how_full_it_is(world: World) -> None:
     assert seen is not None
     assert seen.used is not None
     assert 0 < seen.used < seen.size
-    assert seen.full == seen.used / seen.size
+    assert seen.full == seen.used / seen.room
     assert seen.disk_free > 0
+
+
+def ballast_of(world: World, node: NodeId) -> int:
+    seen = sees(world, node)
+    assert isinstance(seen, Running | Gone)
+    assert seen.volume is not None
+    return seen.volume.ballast
+
+
+def test_a_fresh_volume_holds_ballast_that_is_no_data_and_goes_when_room_is_needed(world: World) -> None:
+    node = specify(world, broker(1))
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "topic-0.log", b"acknowledged")
+    laid = ballast_of(world, node.id)
+    assert laid >= (1 << 30) // 100 - 4096
+    assert "ballast" not in world.data(node.id)
+    world.kill(node.id)
+    assert ballast_of(world, node.id) == laid, "it is known of a node that ended too"
+    for _ in range(2):
+        world.compute.ballast(node.id, fence=1, held=False)
+        assert ballast_of(world, node.id) == 0
+    world.compute.start(node, [], fence=1)
+    assert ballast_of(world, node.id) == 0, "a start takes no room away from the node that needed it"
+    for _ in range(2):
+        world.compute.ballast(node.id, fence=1, held=True)
+        assert ballast_of(world, node.id) == laid
+    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
+    world.compute.write(node, [], fence=2)
+    for held in (True, False):
+        with pytest.raises(StaleFence):
+            world.compute.ballast(node.id, fence=1, held=held)
+    assert ballast_of(world, node.id) == laid
 
 
 def test_only_the_nodes_own_volume_is_made_larger(world: World) -> None:

@@ -8,7 +8,7 @@ from inline_snapshot import snapshot
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
 from penstock.kafka.wire import KafkaError, KafkaRefused
-from penstock.model.plan import Configure, Grow, How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import Ballast, Configure, Grow, How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
 
 
 @define
@@ -31,6 +31,9 @@ class Recorder:
 
     def grow(self, node, fence):
         self._note("grow", node.id.name, node.resources.volume_gib, fence)
+
+    def ballast(self, node, fence, *, held):
+        self._note("ballast", node.name, held, fence)
 
     def stop(self, node, how, fence):
         self._note("stop", node.name, how, fence)
@@ -81,6 +84,7 @@ def test_what_each_action_calls():
         Unregister(broker(1), (broker(2), broker(3))),
         Renew(node(), ("client.pem",)),
         Grow(node()),
+        Ballast(broker(1), held=True),
         Configure(broker(1), {"num.io.threads": "16"}),
         Lead(broker(2)),
         Remove(broker(3)),
@@ -93,6 +97,7 @@ def test_what_each_action_calls():
             ("write", "broker-1", ["client.pem"], 7),
             ("set", 1, {"listener.name.client_secure.ssl.keystore.location": "/nodes/broker-1/client.pem"}),
             ("grow", "broker-1", 100, 7),
+            ("ballast", "broker-1", True, 7),
             ("set", None, {"num.io.threads": "16"}),
             ("elect", 2),
             ("remove", "broker-3", 7),
@@ -115,6 +120,17 @@ def test_a_start_that_fails_is_a_repair_under_way_and_a_failed_election_is_not()
     recorder = Recorder({("start", "broker-1"), ("elect", 2)})
     _, failures = carried_out(recorder, Start(node(1)), Lead(broker(2)))
     assert [(str(failure.target), failure.heals) for failure in failures] == [("broker 1", True), ("broker 2", False)]
+
+
+def test_ballast_that_stays_holds_up_a_repair_and_ballast_that_cannot_be_laid_does_not():
+    recorder = Recorder({("ballast", "broker-1"), ("ballast", "broker-2")})
+    _, failures = carried_out(recorder, Ballast(broker(1), held=False), Ballast(broker(2), held=True))
+    assert [(failure.why, failure.heals) for failure in failures] == snapshot(
+        [
+            ("delete the ballast in the volume of broker 1 did not work: it is broken", True),
+            ("lay ballast into the volume of broker 2 did not work: it is broken", False),
+        ]
+    )
 
 
 def test_a_volume_that_does_not_grow_and_a_setting_that_is_not_taken_are_no_repairs():

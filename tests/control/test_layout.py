@@ -182,6 +182,11 @@ def test_no_configuration_moves_a_node_from_its_place():
     assert dict(line.split("=", 1) for line in content.decode().splitlines()) == own
 
 
+def test_controllers_have_volumes_of_their_own_size_whatever_brokers_have():
+    sizes = {node.id.role: node.resources.volume_gib for node in lay_out(desired(volume_gib=1000), frame())}
+    assert sizes == {Role.BROKER: 1000, Role.CONTROLLER: 4}
+
+
 def test_a_cluster_is_laid_out_whole_or_not_at_all():
     spec = desired()
     assert lay_out(desired(placed=False), frame()) == ()

@@ -1,21 +1,22 @@
 """Volumes grow while they are used where the machine can, else with a safe restart; they never shrink."""
 
 import pytest
-from fakes.views import broker, three_brokers
+from fakes.views import NOW, broker, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.health import GIB
 from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.storage import storage
-from penstock.model.observation import VolumeKind, VolumeUse
+from penstock.model.operation import OpenOperation, OperationKind, OperationState
 from penstock.model.plan import Grow, How, Stop
+from penstock.model.volume import VolumeKind, VolumeUse
 
 
 def having(*sizes, kind=VolumeKind.DIRECTORY, wanted=200):
     """Brokers whose volumes have these sizes in GiB, in a cluster that wants another one."""
     seen = three_brokers().with_spec(volume_gib=wanted)
     for number, size in enumerate(sizes, 1):
-        volume = None if size is None else VolumeUse(kind, size * GIB, 0, 1000 * GIB)
+        volume = None if size is None else VolumeUse(kind, size * GIB, 0, 1000 * GIB, ballast=GIB // 4)
         seen = seen.with_run(broker(number), volume=volume)
     return seen
 
@@ -33,6 +34,28 @@ grow the volume of broker 3 to 200 GiB | 200 GiB are wanted and the volume of br
 
 def test_a_larger_one_is_satisfied():
     assert having(200, 201, 5000).text() == "nothing"
+
+
+def test_a_run_that_does_not_serve_in_a_full_volume_is_not_grown_under():
+    full = VolumeUse(VolumeKind.FILESYSTEM, 100 * GIB, 100 * GIB, 1000 * GIB)
+    seen = having(200, 200, 200).with_run(broker(1), volume=full)
+    assert [type(action) for action in actions(seen, storage)] == [Grow]
+    waiting = seen.silent(broker(1), 5).plan(storage)
+    assert waiting.actions == ()
+    assert "the start after this run makes it larger" in waiting.waits[0].because
+
+
+def test_a_directory_from_before_sizes_were_written_down_gets_one():
+    assert having(0, 200, 200).text() == snapshot(
+        "grow the volume of broker 1 to 200 GiB | 200 GiB are wanted and the volume of broker 1 has a size never written down"
+    )
+
+
+def test_an_update_of_the_volumes_says_which_one_cannot_be_looked_at():
+    operation = OpenOperation("op-1", OperationKind.UPDATE_BROKER_EBS_VOLUME, OperationState.PENDING, NOW)
+    assert having(200, None, 200).but(operation=operation).text(storage) == snapshot(
+        "waits for broker 2: its volume cannot be looked at (it is not mounted, or its disk does not answer), so nobody knows its size; look at the system log, and restart the broker"
+    )
 
 
 def test_nothing_is_concluded_from_a_size_that_is_not_known_nor_of_a_node_that_does_not_run():

@@ -6,8 +6,9 @@ from fakes.views import ago, broker, controller, three_brokers
 from penstock.control.cluster.health import GIB
 from penstock.control.cluster.outcome import complete, running
 from penstock.control.cluster.steps import STEPS, finished, progress
-from penstock.model.observation import Known, Unknown, VolumeKind, VolumeUse
+from penstock.model.observation import Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step
+from penstock.model.volume import VolumeKind, VolumeUse
 
 
 def shown(seen, before=()):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import secrets
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from fakes.worlds import ProcessWorld, _files
 
 from penstock.compute.process import filesystem
 from penstock.compute.process.provider import ProcessCompute
-from penstock.model.observation import VolumeKind
+from penstock.model.volume import VolumeKind
 
 
 def cannot() -> str | None:
@@ -36,6 +38,22 @@ def loops(root: Path) -> list[str]:
     """Loop devices over files that lie, or lay, under a folder."""
     backing = [Path(entry, "loop", "backing_file") for entry in Path("/sys/block").glob("loop*")]
     return [path.parts[3] for path in backing if path.exists() and path.read_text().startswith(f"{root}/")]
+
+
+def cram(folder: Path) -> None:
+    """Take all the room that is left on the file system of a folder, by files that hold nothing."""
+    step = 1 << 30
+    while step >= 4096:
+        handle = os.open(folder / f"crammed-{secrets.token_hex(8)}", os.O_WRONLY | os.O_CREAT)
+        try:
+            os.posix_fallocate(handle, 0, step)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            os.ftruncate(handle, 0)
+            step //= 2
+        finally:
+            os.close(handle)
 
 
 class FilesystemWorld(ProcessWorld):

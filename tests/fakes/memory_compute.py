@@ -8,26 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
 
-from attrs import define, field
+from attrs import define, evolve, field
 from cryptography import x509
 from fakes.memory_machine import Clock, Crash, Event, Misbehaviour, Place, Process, Volume, gone
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
-from penstock.model.observation import (
-    Absent,
-    Bereft,
-    Known,
-    Observed,
-    Running,
-    Sighting,
-    Unknown,
-    VolumeKind,
-    VolumeUse,
-)
+from penstock.model.observation import Absent, Bereft, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
+from penstock.model.volume import VolumeKind, VolumeUse
 
 
 @define
@@ -160,6 +151,14 @@ class MemoryCompute:
             self.events.append(Event("grow", node.id))
         self._done()
 
+    def ballast(self, node: NodeId, fence: int, *, held: bool) -> None:
+        self._spoken(node, fence)
+        volume = self.volumes.get(node)
+        if volume is not None:
+            due = _use_of(volume).ballast_due
+            volume.ballast = volume.ballast + due if held else 0
+        self._done()
+
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         self._spoken(node, fence)
         run, odd = self._running(node), self.of(node)
@@ -231,9 +230,9 @@ class MemoryCompute:
                 for file in node.files
                 if file.applies is Applies.FORMAT
             }
-            self.volumes[node.id] = Volume(
-                node.id.cluster, node.id.name, node.incarnation, made, node.resources.volume_gib
-            )
+            fresh = Volume(node.id.cluster, node.id.name, node.incarnation, made, node.resources.volume_gib)
+            fresh.ballast = _use_of(fresh).ballast_due
+            self.volumes[node.id] = fresh
         elif (there.cluster, there.node, there.incarnation) != (node.id.cluster, node.id.name, node.incarnation):
             moved = self._put_away(node.id, self.volumes.pop(node.id))
             raise ComputeError(
@@ -285,7 +284,7 @@ class MemoryCompute:
         volume = self.volumes.get(node)
         if volume is None:
             return None
-        return VolumeUse(VolumeKind.FILESYSTEM, volume.gib << 30, _bytes(volume.content), 1 << 40)
+        return _use_of(volume)
 
     def _sight(self, node: NodeId) -> Observed[Sighting]:
         odd, place = self.of(node), self.places.get(node)
@@ -317,7 +316,11 @@ class MemoryCompute:
             return Known(odd.blocked)
         if place is None or not place.runs:
             return Known(Absent())
-        return Known(gone(place.runs))
+        return Known(evolve(gone(place.runs), volume=self._use(node)))
+
+
+def _use_of(volume: Volume) -> VolumeUse:
+    return VolumeUse(VolumeKind.FILESYSTEM, volume.gib << 30, _bytes(volume.content), 1 << 40, volume.ballast)
 
 
 def _bytes(content: Mapping[str, bytes]) -> int:

@@ -57,6 +57,7 @@ class Volume:
     incarnation: str
     content: dict[str, bytes] = field(factory=dict)
     gib: int = 1
+    ballast: int = 0
 
 
 @define

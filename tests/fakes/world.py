@@ -13,20 +13,10 @@ from attrs import define, field
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.observation import (
-    Absent,
-    Bereft,
-    Gone,
-    Known,
-    Observed,
-    Running,
-    Sighting,
-    Unknown,
-    VolumeKind,
-    VolumeUse,
-)
+from penstock.model.observation import Absent, Bereft, Gone, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
+from penstock.model.volume import VolumeKind, VolumeUse
 
 SHORT = timedelta(seconds=30)
 CPU_PER_SECOND = 0.05
@@ -97,7 +87,9 @@ class Machine:
     sizes: dict[NodeId, int] = field(factory=dict)
     """GiB of each node's volume."""
     used: dict[NodeId, int] = field(factory=dict)
-    """Bytes that lie in it; none where nothing is said."""
+    """Bytes that lie in it; none where nothing is said. In a full volume a run ends soon after its start."""
+    ballasts: dict[NodeId, int] = field(factory=dict)
+    """Bytes of ballast in it."""
     verbs: list[str] = field(factory=list)
     """Every verb that changed something, oldest first."""
     crash_after: int | None = None
@@ -185,6 +177,8 @@ class Machine:
             assert self.lost.pop(node.id, "") != node.incarnation, "a fresh volume under the identity of the lost one"
             assert {leaf.path for leaf in leaves} == {leaf.path for leaf in node.leaves}
             self.sizes[node.id] = max(self.sizes.get(node.id, 0), node.resources.volume_gib)
+            if node.id not in self.ballasts:
+                self.ballasts[node.id] = self.use(node.id).ballast_due
             self._pids += 1
             life = {leaf.path: (self.now, self.now + timedelta(days=leaf.days)) for leaf in node.leaves}
             process = Process(self._pids, self.now, node, fence, life)
@@ -195,6 +189,8 @@ class Machine:
             if ill.turned_away:
                 ill.turned_away -= 1
                 process.turned_away = True
+            if self.use(node.id).left == 0:
+                process.dies_at = self.now + timedelta(seconds=0.7)
             self.runs.setdefault(node.id, []).append(process)
             self.verbs.append(f"start {node.id}")
         self.called()
@@ -219,6 +215,12 @@ class Machine:
             self.verbs.append(f"grow {node.id}")
         self.called()
 
+    def ballast(self, node: NodeId, fence: int, *, held: bool) -> None:
+        self._heard(node, fence)
+        self.ballasts[node] = self.ballasts.get(node, 0) + self.use(node).ballast_due if held else 0
+        self.verbs.append(f"{'lay' if held else 'drop'} ballast {node}")
+        self.called()
+
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         self._heard(node, fence)
         if process := self.process(node):
@@ -238,6 +240,7 @@ class Machine:
         self.runs.pop(node, None)
         self.volumes.pop(node, None)
         self.sizes.pop(node, None)
+        self.ballasts.pop(node, None)
         self.verbs.append(f"remove {node}")
         self.called()
         return None
@@ -281,10 +284,10 @@ class Machine:
                 raise StaleFence(f"term {fence} may not touch {node}: term {process.fence} has spoken to it")
             process.fence = fence
 
-    def _use(self, node: NodeId) -> VolumeUse | None:
-        if node not in self.volumes:
-            return None
-        return VolumeUse(VolumeKind.FILESYSTEM, self.sizes[node] << 30, self.used.get(node, 0), 1 << 40)
+    def use(self, node: NodeId) -> VolumeUse:
+        """How its volume stands."""
+        size, held = self.sizes[node] << 30, self.ballasts.get(node, 0)
+        return VolumeUse(VolumeKind.FILESYSTEM, size, min(self.used.get(node, 0), size - held), 1 << 40, held)
 
     def _sighting(self, node: NodeId) -> Observed[Sighting]:
         if self.ill(node).unseen:
@@ -307,9 +310,9 @@ class Machine:
                     stopping=last.stopping,
                     suspended=last.suspended,
                     leaves=dict(last.leaves),
-                    volume=self._use(node),
                     # A broker that is turned away says so all the time.
                     said=self.read(last) + (int(last.cpu * 1000) if last.turned_away else 0),
+                    volume=self.use(node),
                 )
             )
         if node in self.lost:
@@ -319,4 +322,5 @@ class Machine:
             if run.ended is None or (run.ended - run.since >= SHORT and not run.futile):
                 break
             short += not run.requested
-        return Known(Gone(last.ended, last.status, 0 if last.requested else short, last.requested, last.clean))
+        volume = self.use(node) if node in self.volumes else None
+        return Known(Gone(last.ended, last.status, 0 if last.requested else short, last.requested, last.clean, volume))

@@ -185,12 +185,24 @@ class Plane:
     def subnets(self) -> Sequence[str]:
         return str(self.kafka and self._clients["env"]["PENSTOCK_SUBNETS"]).split(",")
 
-    def begin(self, name: str, version: str = NEWEST, client_broker: str = "TLS", brokers: int = 3) -> Cluster:
+    def begin(
+        self,
+        name: str,
+        version: str = NEWEST,
+        client_broker: str = "TLS",
+        brokers: int = 3,
+        volume_gib: int | None = None,
+    ) -> Cluster:
         """CreateClusterV2; the answer of the call alone."""
+        storage = {"StorageInfo": {"EbsStorageInfo": {"VolumeSize": volume_gib}}} if volume_gib else {}
         answer = self.kafka.create_cluster_v2(
             ClusterName=name,
             Provisioned={
-                "BrokerNodeGroupInfo": {"ClientSubnets": list(self.subnets), "InstanceType": "kafka.m5.large"},
+                "BrokerNodeGroupInfo": {
+                    "ClientSubnets": list(self.subnets),
+                    "InstanceType": "kafka.m5.large",
+                    **storage,
+                },
                 "KafkaVersion": version,
                 "NumberOfBrokerNodes": brokers,
                 "EncryptionInfo": {"EncryptionInTransit": {"ClientBroker": client_broker, "InCluster": True}},

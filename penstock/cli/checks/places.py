@@ -10,11 +10,11 @@ import psutil
 
 from penstock.app import node_user, premises
 from penstock.cli.checks.finding import Finding, State, Visit
-from penstock.cli.volumes import size
+from penstock.control.cluster.fullness import warning
 from penstock.kafka.distributions import installed, locate
 from penstock.kafka.java import JavaError, find_java, reachable
 from penstock.kafka.versions import newest
-from penstock.model.observation import VolumeKind
+from penstock.model.volume import VolumeKind, VolumeUse, in_words
 from penstock.settings import VolumeChoice
 
 MIB = 1 << 20
@@ -80,8 +80,11 @@ def volumes(visit: Visit) -> Iterator[Finding]:
     ground = standing(visit.settings.home)
     yield laid_on(file_system(ground, _mounts()), visit.settings.home / "volumes")
     free = psutil.disk_usage(str(ground)).free
-    for laid in premises(visit.settings).volumes:
+    seen = premises(visit.settings)
+    for laid in seen.volumes:
         yield promised(laid.kind, laid.count, laid.promised, laid.taken, free)
+    for node, use in seen.uses:
+        yield from ailing(node, use)
 
 
 def file_system(path: Path, mounts: list[tuple[str, str]]) -> str:
@@ -139,17 +142,24 @@ def to_come(real: bool, note: str | None, obstacle: str | None, *, wanted: Volum
 def promised(kind: VolumeKind, count: int, most: int, taken: int, free: int) -> Finding:
     """What the volumes of one kind may grow to (bytes) against what the disk has left."""
     what = {VolumeKind.DIRECTORY: "folder", VolumeKind.FILESYSTEM: "filesystem"}[kind]
-    said = f"{count} volume{'' if count == 1 else 's'} ({what}) of {size(most)} in all; {size(taken)} of it is taken on the disk"
+    said = f"{count} volume{'' if count == 1 else 's'} ({what}) of {in_words(most)} in all; {in_words(taken)} of it is taken on the disk"
     left = most - taken
     if left <= free:
         return Finding("volumes", State.OK, f"{said}, and the rest fits.")
-    said = f"{said}, and the disk has {size(free)} left"
+    said = f"{said}, and the disk has {in_words(free)} left"
     if kind is VolumeKind.DIRECTORY:
         return Finding("volumes", State.OK, f"{said}: that is the limit that counts.")
     # An image that cannot become longer fails with I/O errors inside, not with "no space left".
     sentence = f"{said}: filesystems go read-only where that is used up."
     fix = "Add space, delete topics, or choose smaller volumes for the next clusters."
     return Finding("volumes", State.WARNING, sentence, fix)
+
+
+def ailing(node: str, use: VolumeUse) -> Iterator[Finding]:
+    """A warning about one volume, where there is one to give."""
+    if wrong := warning(use):
+        what, fix = wrong
+        yield Finding("volumes", State.WARNING, f"The volume of {node} {what}.", f"{fix[:1].upper()}{fix[1:]}.")
 
 
 def _mounts() -> list[tuple[str, str]]:

@@ -74,7 +74,7 @@ def mounted(point: Path) -> bool:
 def mount(image: Path, point: Path) -> None:
     """The image's filesystem is at the mount point, writable. A filesystem that went read-only is mounted once more."""
     if mounted(point):
-        if not os.statvfs(point).f_flag & os.ST_RDONLY:
+        if writable(point):
             return
         unmount(point)
     with told(f"mounting {image}"):
@@ -130,6 +130,11 @@ def room(point: Path) -> tuple[int, int]:
     """Bytes of the filesystem at a path: its size, and those that a node can still fill. Raises OSError."""
     facts = os.statvfs(point)
     return facts.f_blocks * facts.f_frsize, facts.f_bavail * facts.f_frsize
+
+
+def writable(path: Path) -> bool:
+    """Does the filesystem at a path take writes, by its mount? Raises OSError."""
+    return not os.statvfs(path).f_flag & os.ST_RDONLY
 
 
 def _lengthen(image: Path, size: int) -> None:

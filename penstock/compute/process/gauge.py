@@ -15,38 +15,37 @@ from typing import Any
 from attrs import define, field, frozen
 
 from penstock.compute.base import ComputeError
-from penstock.compute.process import filesystem
+from penstock.compute.process import ballast, filesystem
+from penstock.compute.process.ballast import BLOCK
 from penstock.compute.process.files import write
 from penstock.compute.process.home import Home, Place
 from penstock.compute.process.volumes import GIB, LABEL, Label
 from penstock.model.ids import NodeId
-from penstock.model.observation import VolumeKind, VolumeUse
+from penstock.model.volume import VolumeKind, VolumeUse
 
 EVERY_SECONDS = 60.0
-BLOCK = 512
-"""Bytes in a unit of st_blocks, whatever the filesystem (stat(2))."""
 _log = getLogger(__name__)
 Read = Callable[[Path], dict[str, Any] | None]
 """The object in a JSON file; None where there is none. Raises OSError and ValueError."""
 
 
 def use(place: Place, read: Read) -> VolumeUse | None:
-    """What is known of a volume, without walking it; None where nothing is: no size written down, not mounted, a disk that fails."""
+    """What is known of a volume, without walking it; None where nothing is: not mounted, no label, a disk that fails."""
     try:
         label = read(place.volume / LABEL)
         if label is None:
             return None
-        beneath = filesystem.room(place.volume)[1]
+        beneath, held = filesystem.room(place.volume)[1], ballast.weight(place)
         if label.get("kind") == VolumeKind.FILESYSTEM:
             if not filesystem.mounted(place.disk):
                 return None
             size, left = filesystem.room(place.disk)
-            return VolumeUse(VolumeKind.FILESYSTEM, size, size - left, beneath)
-        if label.get("gib") is None:
-            return None
+            writable = filesystem.writable(place.disk)
+            return VolumeUse(VolumeKind.FILESYSTEM, size, size - left - held, beneath, held, writable)
         measured = read(place.record("use"))
         used = None if measured is None else int(measured["used"])
-        return VolumeUse(VolumeKind.DIRECTORY, int(label["gib"]) * GIB, used, beneath)
+        size, writable = int(label.get("gib") or 0) * GIB, filesystem.writable(place.volume)
+        return VolumeUse(VolumeKind.DIRECTORY, size, used, beneath, held, writable)
     except (OSError, ValueError, KeyError, TypeError):
         return None  # said by the type; whether the node runs must not hang on it
 
@@ -95,6 +94,23 @@ def census(home: Home) -> Iterable[Laid]:
         if found:
             promised = sum(label.gib or 0 for label, _ in found) * GIB
             yield Laid(kind, len(found), promised, sum(_taken(home, label, volume) for label, volume in found))
+
+
+def uses(home: Home) -> Iterator[tuple[str, VolumeUse]]:
+    """Every volume of a home that need not exist, whose it is and how full, where that can be told. Only looks."""
+    if not (home.nodes.is_dir() and home.volumes.is_dir()):
+        return
+    for node in (node for cluster in home.clusters() for node in home.members(cluster)):
+        if (found := use(home.place(node), _object)) is not None:
+            yield f"{node} of {node.cluster}", found
+
+
+def _object(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _labelled(home: Home) -> Iterator[tuple[Label, Path]]:

@@ -10,11 +10,11 @@ from attrs import frozen
 
 from penstock.compute.process.addresses import NETWORKS, SHARED_PORTS, Addresses, holder
 from penstock.compute.process.filesystem import why_not
-from penstock.compute.process.gauge import Laid, census
+from penstock.compute.process.gauge import Laid, census, uses
 from penstock.compute.process.home import Home
 from penstock.compute.process.run import taken
 from penstock.compute.process.volumes import chosen
-from penstock.model.observation import VolumeKind
+from penstock.model.volume import VolumeKind, VolumeUse
 
 
 @frozen
@@ -42,6 +42,8 @@ class Premises:
     """Why volumes cannot be filesystems here at all, a clause; None where they can."""
     volumes: tuple[Laid, ...]
     """The volumes of the home, by kind."""
+    uses: tuple[tuple[str, VolumeUse], ...]
+    """How full each of them is that can be looked at: `broker 1 of <cluster>`."""
 
 
 def look(
@@ -68,6 +70,7 @@ def look(
         volume_note=note,
         no_filesystems=why_not(),
         volumes=tuple(census(Home(home))),
+        uses=tuple(uses(Home(home))),
     )
 
 

@@ -14,7 +14,7 @@ from signal import Signals
 from threading import Lock
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf
-from penstock.compute.process import ending, files, filesystem, nodefile, process
+from penstock.compute.process import ballast, ending, files, filesystem, gauge, nodefile, process
 from penstock.compute.process.addresses import REGISTRY, Addresses
 from penstock.compute.process.files import told
 from penstock.compute.process.gauge import EVERY_SECONDS, Gauge
@@ -26,9 +26,10 @@ from penstock.compute.process.volumes import Volumes, chosen
 from penstock.compute.process.watcher import Watcher
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.observation import Observed, Sighting, VolumeKind
+from penstock.model.observation import Observed, Sighting
 from penstock.model.plan import How
 from penstock.model.spec import Endpoint
+from penstock.model.volume import VolumeKind
 
 _log = getLogger(__name__)
 
@@ -126,6 +127,7 @@ class ProcessCompute:
             with told(f"writing down the volume of {node.id}"):
                 self._gauge.first(place)
                 if self._made(place) != node.incarnation:
+                    self._lay_ballast(place)
                     files.write(
                         place.record("volume"), json.dumps({"incarnation": node.incarnation}).encode(), durable=True
                     )
@@ -152,6 +154,17 @@ class ProcessCompute:
                 raise ComputeError(f"{node.id} was never started here, so it has no volume; start it")
             nodefile.raise_fence(place, said, fence)
             self._volumes.grow(place, node, in_use=self._witness.alive(self._run(place)))
+
+    def ballast(self, node: NodeId, fence: int, *, held: bool) -> None:
+        with self._turn(node) as place:
+            said = nodefile.read(self._witness.records, place, fence)
+            if not held:  # first of all: where the disk is full, not even the term can be written down
+                with told(f"deleting the ballast of {node}"):
+                    ballast.drop(place)
+            nodefile.raise_fence(place, said, fence)
+            if held:
+                with told(f"laying the ballast of {node}"):
+                    self._lay_ballast(place)
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         with self._turn(node) as place:
@@ -236,6 +249,11 @@ class ProcessCompute:
             turn = self._turns.setdefault(node, Lock())
         with turn:
             yield place
+
+    def _lay_ballast(self, place: Place) -> None:
+        volume = gauge.use(place, self._witness.records.object)
+        if volume is not None:
+            ballast.lay(place, volume.ballast_due)
 
     def _made(self, place: Place) -> str | None:
         """The incarnation of the volume that the node last started on."""

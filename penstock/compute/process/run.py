@@ -13,7 +13,7 @@ from signal import Signals
 from threading import Lock
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from cryptography import x509
 
 from penstock.compute.process import gauge, process
@@ -184,7 +184,7 @@ class Witness:
             return Bereft(made["incarnation"], missing(place, made["incarnation"]))
         if blocked := self.blocked(place, label):
             return blocked
-        return Absent() if run is None else self._gone(place, run)
+        return Absent() if run is None else evolve(self._gone(place, run), volume=gauge.use(place, self.records.object))
 
     def stopping(self, place: Place, run: Run) -> datetime | None:
         """When the run was first asked to stop gracefully; None where it was not."""

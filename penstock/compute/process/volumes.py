@@ -27,7 +27,7 @@ from penstock.compute.process.home import PASSABLE, Home, Place
 from penstock.compute.process.user import User
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.observation import VolumeKind
+from penstock.model.volume import VolumeKind
 
 LABEL = "volume.json"
 GIB = 1 << 30

@@ -15,6 +15,7 @@ from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
 from penstock.model.plan import (
     Action,
+    Ballast,
     Configure,
     Cordon,
     Grow,
@@ -96,7 +97,7 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
                 Failure(
                     reasoned.action.target,
                     why,
-                    heals=not isinstance(reasoned.action, Configure | Grow | Lead | Reassign | Renew),
+                    heals=_restores(reasoned.action),
                     refused=isinstance(reasoned.action, Configure)
                     and isinstance(error, KafkaRefused)
                     and error.lasting,
@@ -104,6 +105,14 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
             )
             break
     return outcomes
+
+
+def _restores(action: Action) -> bool:
+    match action:
+        case Ballast(held=held):
+            return not held
+        case _:
+            return not isinstance(action, Configure | Grow | Lead | Reassign | Renew)
 
 
 def act(action: Action, hands: Hands) -> str:
@@ -121,6 +130,8 @@ def act(action: Action, hands: Hands) -> str:
             _renew(node, paths, hands)
         case Grow(node):
             hands.compute.grow(node, hands.fence)
+        case Ballast(target, held):
+            hands.compute.ballast(target, hands.fence, held=held)
         case Configure(_, values):
             hands.admin().set_default(values)
         case Reassign(_, moves):

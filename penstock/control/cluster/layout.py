@@ -33,6 +33,8 @@ from penstock.model.spec import ClusterSpec, Endpoint, NodePlace
 INNER_LEAF_DAYS = 3650
 """Long: an inner leaf is fresh at every start and renewed by a roll well before its end (kafka.md 6)."""
 LOGGING = (f"-Dlog4j2.configurationFile={NODE}/{LOG4J2_PROPERTIES}",)
+CONTROLLER_GIB = 4
+"""Of a controller's volume, which MSK neither shows nor charges for: the metadata log keeps 100 MiB and its snapshots."""
 READY_LINE = "Kafka Server started"
 
 
@@ -85,7 +87,7 @@ def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame)
         address=endpoint.address,
         ports=endpoint.ports,
         incarnation=place.directory,
-        resources=Resources(memory_mib=heap * 2, volume_gib=spec.volume_gib),
+        resources=Resources(memory_mib=heap * 2, volume_gib=spec.volume_gib if broker else CONTROLLER_GIB),
         revision=_revision(spec, place, endpoint, frame.user),
         environment={"LC_ALL": "C.UTF-8"},
         ready_line=READY_LINE,

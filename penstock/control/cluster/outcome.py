@@ -33,7 +33,9 @@ def shown(api: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any
                 after["BrokerNodeGroupInfo"] = {**after["BrokerNodeGroupInfo"], "InstanceType": f"kafka.{value}"}
             case "BrokerEBSVolumeInfo":
                 group = after["BrokerNodeGroupInfo"]
-                storage = {**group["StorageInfo"]["EbsStorageInfo"], "VolumeSize": value[0]["VolumeSizeGB"]}
+                names = {"VolumeSizeGB": "VolumeSize", "ProvisionedThroughput": "ProvisionedThroughput"}
+                given = {shown: value[0][name] for name, shown in names.items() if name in value[0]}
+                storage = {**group["StorageInfo"]["EbsStorageInfo"], **given}
                 after["BrokerNodeGroupInfo"] = {**group, "StorageInfo": {"EbsStorageInfo": storage}}
             case "ConfigurationInfo":
                 software = {**after["CurrentBrokerSoftwareInfo"], "ConfigurationArn": value["Arn"]}

@@ -26,6 +26,7 @@ from typing import Any
 from attrs import evolve
 
 from penstock.control.cluster.act import Failure
+from penstock.control.cluster.fullness import relieved
 from penstock.control.cluster.health import missing, up
 from penstock.control.cluster.milestones import catches_up, reached
 from penstock.control.cluster.steps import COMPLETED
@@ -134,7 +135,9 @@ def _hopeless(view: ClusterView, last_words: Callable[[NodeId], str]) -> str | N
     """Which node does not start with what is asked for, in its own words."""
     for node in view.layout:
         match view.sighting(node.id):
-            case Known(Gone(status=status, short_runs=runs)) if runs >= HOPELESS_RUNS:
+            case Known(Gone(status=status, short_runs=runs, volume=volume)) if runs >= HOPELESS_RUNS:
+                if volume is not None and relieved(node, volume):
+                    continue  # what its runs ended of may be what the next start mends
                 words = last_words(node.id)
                 said = f": {words}" if words else ""
                 return f"{node.id} ended {runs} times in a row soon after its start with {status}{said}"

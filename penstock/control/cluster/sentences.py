@@ -9,6 +9,7 @@ from attrs import evolve
 
 from penstock.control.cluster.act import Done, Failure
 from penstock.control.cluster.course import Course
+from penstock.control.cluster.fullness import crossed
 from penstock.control.cluster.health import below_full, missing, serves
 from penstock.model.ids import NodeId
 from penstock.model.observation import (
@@ -76,6 +77,7 @@ def passed(
         parts.append(f"{because}: {told}")
     before = set(view.status.waiting)
     parts += [failure.why for failure in failures if str(failed(failure)) not in before]
+    parts += crossed(view, status.filled)
     if at is not None and at.ending is not None:
         parts.append(str(at.ending))
     elif at is not None and at.turned and at.operation.work.setback is not None:

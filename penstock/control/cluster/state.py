@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from attrs import evolve
 
+from penstock.control.cluster.fullness import levels
 from penstock.control.cluster.health import below_full, missing
 from penstock.model.observation import Absent, Blocked, ClusterView, Known
 from penstock.model.operation import SHOWN_AS
@@ -34,6 +35,7 @@ def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
         progress_at=progress_at,
         waiting=waiting,
         pace=view.pace or before.pace,
+        filled=levels(view) if view.layout else before.filled,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
+from penstock.control.cluster.fullness import relieved, stifled
 from penstock.control.cluster.health import left_alone, serves
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
@@ -36,13 +37,13 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
             continue  # it was stopped to leave: `scale_in` has it
         if left_alone(node.id, view):
             continue
+        rest, why = _rest(node, sighting)
         # Where nobody saw the end there is nothing to count a pause from.
-        rest = pause(sighting.short_runs)
         due = sighting.at + rest if sighting.at else now
         if rest and due > now and not sighting.requested:
             draft.wait(
                 on=str(node.id),
-                because=f"it ended soon after its start {sighting.short_runs} times in a row ({sighting.status})",
+                because=why,
                 until=due,
                 heals=True,
             )
@@ -53,6 +54,17 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
             via = tuple(other.id for other in view.layout if other.id.role is Role.BROKER and serves(other.id, view))
             draft.act(Unregister(node.id, via), because=because, heals=True)
         draft.act(Start(node), because=because, heals=True)
+
+
+def _rest(node: NodeSpec, gone: Gone) -> tuple[timedelta, str]:
+    """How long it rests, and why. In a volume that stays full a start is in vain; in one that the start enlarges it is the remedy."""
+    volume = gone.volume
+    if gone.short_runs and volume is not None and volume.exhausted:
+        if relieved(node, volume):
+            return timedelta(), ""
+        if not volume.ballast:
+            return LONGEST_PAUSE, stifled(volume)
+    return pause(gone.short_runs), f"it ended soon after its start {gone.short_runs} times in a row ({gone.status})"
 
 
 def _unregister_first(node: NodeSpec, dead: int, view: ClusterView, draft: Draft) -> bool:
