@@ -32,8 +32,6 @@ class Account:
     """An operation from its call to its end. `disturbed`: something befell the cluster meanwhile that nobody asked for."""
 
     operation: str
-    begun: int
-    """Verbs of the machine before it."""
     runs: Counter[NodeId]
     """How often each node had started."""
     copies: dict[Key, int]
@@ -63,14 +61,11 @@ class Judge:
 
     # -- what it is told
 
-    def opened(self, operation: str, *, disturbed: bool) -> Account:
+    def opened(self, operation: str, *, disturbed: bool) -> None:
         machine, kafka = self.play.machine, self.play.kafka
         runs = Counter({node: len(runs) for node, runs in machine.runs.items()})
-        account = Account(
-            operation, len(machine.verbs), runs, {p.key: len(p.replicas) for p in kafka.topics}, disturbed
-        )
-        self.accounts.append(account)
-        return account
+        copies = {partition.key: len(partition.replicas) for partition in kafka.topics}
+        self.accounts.append(Account(operation, runs, copies, disturbed))
 
     def disturbed(self) -> None:
         for account in self.accounts:

@@ -62,7 +62,7 @@ def befall(play, event):
         case "refuse starts":
             play.refuse_starts(play.node(first), arguments[1])
         case "reboot":
-            play.reboot(play.node(first))
+            play.reboot([node for node in play.nodes() if node.role is Role.BROKER][first % 2 - 1])
         case "call":
             if first is OperationKind.DECREASE_BROKER_COUNT:
                 befall(play, ("scale in",))
