@@ -339,7 +339,9 @@ class Play:
         lively = self.whole() and all(process.moves for process in self.machine.running())
         ills = any(ill.fails or ill.refuses or ill.unseen for ill in self.machine.ills.values())
         identity = ask()
-        self.judge.opened(identity, disturbed=not lively or bool(self.kafka.losses or self.kafka.late or ills))
+        self.judge.opened(
+            identity, disturbed=not lively or bool(self.kafka.losses or self.kafka.late or self.kafka.refused or ills)
+        )
         self._woken = True
         return identity
 

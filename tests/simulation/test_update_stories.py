@@ -181,7 +181,7 @@ def test_a_roll_that_cannot_go_on_goes_back_after_a_while_and_says_why(sized):
     enlarge(sized)
     sized.until(lambda: len(stops(sized)) == 1, 30)
     sized.until(lambda: sized.kafka.serves(1), 30)
-    sized.machine.ill(sized.node(2)).unseen = True
+    sized.unsee(sized.node(2))
     sized.run(500)
     assert sized.operations()[0].state is OperationState.UPDATE_IN_PROGRESS
     sized.run(300)
