@@ -106,3 +106,10 @@ def test_a_cluster_is_deleted_while_brokers_leave(six):
     six.until(lambda: "retire broker 4" in six.machine.verbs, 100)
     six.delete()
     six.settle(60)
+
+
+def test_a_broker_that_loses_its_volume_when_it_is_empty_leaves_all_the_same(six):
+    six.scale_in()
+    six.until(lambda: not six.kafka.holds(6) and len(six.kafka.moving.closed) == 3, 60)
+    six.lose_volume(six.node(5))
+    six.settle(200)
