@@ -105,6 +105,11 @@ class OpenOperation:
         return self.target.get("live" if self.work.setback is None else "live_before") or {}
 
     @property
+    def scales(self) -> bool:
+        """It is about which brokers may have replicas."""
+        return self.kind in (OperationKind.INCREASE_BROKER_COUNT, OperationKind.DECREASE_BROKER_COUNT)
+
+    @property
     def moves(self) -> bool:
         """Partitions move for it."""
         joined = self.kind is OperationKind.INCREASE_BROKER_COUNT and self.work.setback is not None

@@ -86,3 +86,21 @@ def test_a_move_under_way_is_waited_for():
     )
     crowded = growing(Known(evolve(seen, partitions=under_way)))
     assert not finished(progress(crowded.view, crowded.view.operation))
+
+
+def test_with_the_setting_off_a_broker_under_a_number_that_was_closed_is_opened_before_it_is_done():
+    seen = growing(Known(facts(6, CROWDED)), rebalance=False).but(cordoned={4: True, 5: False})
+    (act,) = [each.action for each in seen.plan(rebalance).actions]
+    assert (act.target.number, act.closed) == (4, False)
+    assert not finished(progress(seen.view, seen.view.operation))
+
+
+def test_what_keeps_a_leaving_broker_from_being_emptied_is_told():
+    seen = brokers_of(4)
+    held = Facts(
+        tuple(BrokerFacts(n, f"use1-az{(n - 1) % 3 + 1}", 100 * GIB, 0, leaving=n == 4) for n in range(1, 5)),
+        (PartitionFacts("wide", 0, (1, 2, 3, 4), 1, (1, 2, 3, 4), GIB),),
+    )
+    told = growing(Known(held)).but(layout=seen.view.layout).text(rebalance)
+    assert "wide-0 cannot leave broker 4" in told
+    assert "lower its replication factor" in told

@@ -73,3 +73,11 @@ def test_the_next_identity_is_the_same_for_the_same_and_never_begins_with_a_dash
         assert not directory.startswith("-")
         assert directory not in seen
         seen.add(directory)
+
+
+def test_the_second_waits_until_the_first_has_everything_again():
+    seen = bereft(three_brokers(), broker(2))
+    behind = Partition("orders", 0, leader=3, replicas=(1, 2, 3), isr=(3,), min_isr=2)
+    seen = evolve(seen, view=evolve(seen.view, partitions=Known((behind,))))
+    assert not acts(seen, Rehouse)
+    assert any("one storage at a time: orders-0 must catch up first" in str(wait) for wait in seen.plan().waits)

@@ -2,7 +2,8 @@
 
 A broker that starts while its old session lives is refused until that ends; a broker whose registration was taken away
 while it ran never comes back by itself; a new leader of the quorum gives every session three seconds more; a controlled
-shutdown needs a leader, and without one never ends; ISRs shrink at the end of a session and grow some time after."""
+shutdown needs a leader, and without one never ends; ISRs shrink at the end of a session and grow some time after.
+Moves of replicas are in `fakes.mover`."""
 
 from __future__ import annotations
 
@@ -10,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from attrs import define, field
+from fakes.mover import FakeMover
 from fakes.world import Machine, Process
 
+from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
+from penstock.model.rebalance import Key
 
 SESSION = timedelta(seconds=3)
 BOOT = timedelta(seconds=1.2)
@@ -24,6 +28,7 @@ LEAVES = timedelta(seconds=0.4)
 CATCH_UP = timedelta(seconds=1.5)
 SETTING_TAKES = timedelta(seconds=0.5)
 """Until broker 1 has taken what was set for all; broker 2 needs twice as long, and so on."""
+MIB = 2**20
 
 
 @define
@@ -39,7 +44,7 @@ class Registration:
 
 @define
 class Replicas:
-    """A partition, changing."""
+    """A partition, changing. While it moves `replicas` holds the new ones and the old ones, as Kafka's own list does."""
 
     topic: str
     index: int
@@ -47,6 +52,27 @@ class Replicas:
     isr: list[int]
     min_isr: int
     leader: int = -1
+    size: int = 8 * MIB
+    adding: tuple[int, ...] = ()
+    removing: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return self.topic, self.index
+
+    @property
+    def moves(self) -> bool:
+        return bool(self.adding or self.removing)
+
+    @property
+    def target(self) -> tuple[int, ...]:
+        """The replicas once the move under way has ended."""
+        return tuple(number for number in self.replicas if number not in self.removing)
+
+    @property
+    def origin(self) -> tuple[int, ...]:
+        """The replicas before it."""
+        return tuple(number for number in self.replicas if number not in self.adding)
 
 
 @define
@@ -66,12 +92,19 @@ class FakeKafka:
     """How the next unregistrations go wrong: the answer is lost and the order `applied`, carried out `late`, or `dropped`."""
     late: list[tuple[datetime, int]] = field(factory=list)
     """Orders that are carried out when their time comes, whoever has the number then."""
-    threads: dict[int, int] = field(factory=dict)
-    """`num.io.threads` of each broker, the one property that can be set here; 8 where it was never set."""
-    refused_threads: set[int] = field(factory=set)
-    """Sizes of the thread pool that no broker takes."""
-    threads_due: list[tuple[datetime, int]] = field(factory=list)
-    """When the brokers have taken which size; one after another."""
+    settings: dict[int, dict[str, str]] = field(factory=dict)
+    """What each broker has of the properties that were set at run time; what was never set has Kafka's default."""
+    set_for_all: list[tuple[datetime, Mapping[str, str]]] = field(factory=list)
+    """Every order of that kind, and when it came; brokers take it one after another, and all that went before at a start."""
+    refused: set[str] = field(factory=set)
+    """`name=value` of what no broker takes."""
+    taken: dict[int, int] = field(factory=dict)
+    """How many of these orders each broker has taken."""
+    moving: FakeMover = field(init=False)
+    _ticked: datetime = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.moving, self._ticked = FakeMover(self), self.machine.now
 
     # -- the truth
 
@@ -104,10 +137,30 @@ class FakeKafka:
         process = self.process(number)
         return self.up(number) and process is not None and (number in self.voters or process.registered)
 
+    def holds(self, number: int) -> list[Replicas]:
+        """Partitions that count on the broker, or will, or did before a move that has not ended."""
+        return [partition for partition in self.topics if number in partition.replicas]
+
+    def setting(self, number: int, name: str) -> str:
+        return self.settings.get(number, {}).get(name, ACCEPTED[name].default or "")
+
+    # -- what clients do
+
+    def create_topic(self, name: str, partitions: int, replicas: int, min_isr: int) -> bool:
+        """A new topic lands on the brokers that have least, of those that are open to it. False: Kafka refuses it."""
+        free = [n for n in self.registrations if self._live(n) and self.serves(n) and n not in self.moving.closed]
+        if len(free) < replicas or self.leader < 0 or any(partition.topic == name for partition in self.topics):
+            return False
+        for index in range(partitions):
+            chosen = sorted(free, key=lambda number: (len(self.holds(number)), number))[:replicas]
+            self.topics.append(Replicas(name, index, tuple(chosen), list(chosen), min_isr, chosen[0], MIB))
+        return True
+
     # -- time
 
     def tick(self) -> None:
         now = self.machine.now
+        seconds, self._ticked = (now - self._ticked).total_seconds(), now
         self._elect(now)
         for process in self.machine.running():
             if process.stopping is not None and process.moves:
@@ -125,14 +178,19 @@ class FakeKafka:
                 self._fence(number)
         for partition in self.topics:
             self._replicate(partition, now)
-        for due, size in list(self.threads_due):
-            for number in self.registrations:
-                if now >= due + SETTING_TAKES * number and self.threads.get(number, 8) != size:
-                    present = self.threads.get(number, 8)
-                    assert present <= 2 * size <= 4 * present, f"broker {number} cannot go from {present} to {size}"
-                    self.threads[number] = size
-            if now >= due + SETTING_TAKES * max(self.registrations):
-                self.threads_due.remove((due, size))
+        self.moving.tick(now, seconds)
+        for number in self.registrations:
+            for came, values in self.set_for_all[self.taken.get(number, 0) :]:
+                if now >= came + SETTING_TAKES * number:
+                    self._take(number, values)
+
+    def _take(self, number: int, values: Mapping[str, str]) -> None:
+        for name, value in values.items():
+            if ACCEPTED[name].threads:
+                present = int(self.setting(number, name))
+                assert present <= 2 * int(value) <= 4 * present, f"broker {number} cannot go from {present} to {value}"
+            self.settings.setdefault(number, {})[name] = value
+        self.taken[number] = self.taken.get(number, 0) + 1
 
     def _elect(self, now: datetime) -> None:
         votes = self.votes()
@@ -171,6 +229,9 @@ class FakeKafka:
             self._fence(number)
             self.registrations[number] = Registration(process.pid, now + SESSION)
             process.registered = True
+            self.taken[number] = len(self.set_for_all)
+            for _, values in self.set_for_all:
+                self.settings.setdefault(number, {}).update(values)
 
     def _fence(self, number: int) -> None:
         if registration := self.registrations.get(number):
@@ -195,7 +256,7 @@ class FakeKafka:
         if partition.leader < 0 or not self.serves(partition.leader):
             return
         for number in partition.replicas:
-            if number not in partition.isr and self.serves(number):
+            if number not in partition.isr and number not in partition.adding and self.serves(number):
                 since = self.registrations[number].since
                 if since is not None and now >= since + CATCH_UP:
                     partition.isr.append(number)
@@ -203,7 +264,7 @@ class FakeKafka:
     # -- Admin
 
     def brokers(self) -> Mapping[int, BrokerSeen]:
-        self._any_broker()
+        self.any_broker()
         return {number: BrokerSeen(number, held.fenced) for number, held in self.registrations.items()}
 
     def quorum(self) -> Quorum:
@@ -217,7 +278,7 @@ class FakeKafka:
 
     def partitions(self) -> tuple[Partition, ...]:
         self.quorum()
-        self._any_broker()
+        self.any_broker()
         return tuple(Partition(p.topic, p.index, p.leader, p.replicas, tuple(p.isr), p.min_isr) for p in self.topics)
 
     def ping(self, number: int) -> bool:
@@ -230,9 +291,8 @@ class FakeKafka:
         assert all(self.process(number) is not None for number in via), "asked through a broker that is not there"
         for other in self.registrations:
             there = self.process(other)
-            assert other == broker or (there is not None and not there.suspended), (
-                f"{broker} is not alone, {other} is away"
-            )
+            away = other != broker and (there is None or there.suspended)
+            assert not (away and self.holds(other) and self.holds(broker)), f"{broker} is not alone, {other} is away"
         for partition in self.topics:
             others = [number for number in partition.isr if number != broker and self._live(number)]
             assert broker not in partition.replicas or others, f"{partition} has no other live replica in sync"
@@ -263,19 +323,20 @@ class FakeKafka:
         self.machine.called()
 
     def set_default(self, values: Mapping[str, str]) -> None:
-        self._any_broker()
-        (size,) = values.values()
-        assert values == {"num.io.threads": size}
-        if int(size) in self.refused_threads:
-            raise KafkaRefused(f"setting num.io.threads={size}", 40, "it is refused here")
-        self.machine.verbs.append(f"set {size} threads")
-        self.threads_due.append((self.machine.now, int(size)))
+        self.any_broker()
+        if wrong := [f"{name}={value}" for name, value in values.items() if f"{name}={value}" in self.refused]:
+            raise KafkaRefused(f"setting {', '.join(wrong)}", 40, "it is refused here")
+        self.machine.verbs += [f"set {name}={value}" for name, value in values.items()]
+        self.set_for_all.append((self.machine.now, dict(values)))
         self.machine.called()
 
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         if not self.open(number):
             raise KafkaUnreachable(f"node {number} did not answer")
-        return {name: str(self.threads.get(number, 8)) for name in names}
+        return {name: self.setting(number, name) for name in names}
+
+    def mover(self) -> FakeMover:
+        return self.moving
 
     def close(self) -> None:
         """Nothing is open."""
@@ -284,6 +345,7 @@ class FakeKafka:
         seen = self.caught_up.get(number)
         return None if seen is None else int((self.machine.now - seen).total_seconds() * 1000)
 
-    def _any_broker(self) -> None:
+    def any_broker(self) -> None:
+        """Some broker takes questions, or KafkaUnreachable."""
         if not any(self.open(number) for number in range(1, 1 + 64) if self.process(number)):
             raise KafkaUnreachable("no broker answered")

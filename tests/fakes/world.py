@@ -86,6 +86,8 @@ class Machine:
     """And of the one that it had."""
     sizes: dict[NodeId, int] = field(factory=dict)
     """GiB of each node's volume."""
+    kept: dict[NodeId, list[str]] = field(factory=dict)
+    """Incarnations of its volumes that are in quarantine."""
     used: dict[NodeId, int] = field(factory=dict)
     """Bytes that lie in it; none where nothing is said. In a full volume a run ends soon after its start."""
     ballasts: dict[NodeId, int] = field(factory=dict)
@@ -236,14 +238,17 @@ class Machine:
 
     def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
         self._heard(node, fence)
-        self.before("remove", node)
+        verb = "quarantine" if keep else "remove"
+        self.before(verb, node)
         self.runs.pop(node, None)
-        self.volumes.pop(node, None)
         self.sizes.pop(node, None)
         self.ballasts.pop(node, None)
-        self.verbs.append(f"remove {node}")
+        volume = self.volumes.pop(node, None)
+        if keep and volume is not None:
+            self.kept.setdefault(node, []).append(volume)
+        self.verbs.append(f"{verb} {node}")
         self.called()
-        return None
+        return f"/quarantine/{volume}" if keep and volume is not None else None
 
     def path(self, node: NodeId, name: str) -> str:
         return f"/memory/{node.name}/{name}"

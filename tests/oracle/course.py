@@ -10,6 +10,7 @@ from typing import Any
 from attrs import define, field
 from oracle.plane import DEADLINE, Cluster
 
+ENDED = ("UPDATE_COMPLETE", "UPDATE_FAILED", "REBOOT_COMPLETE")
 BROKERS = ("broker-1", "broker-2", "broker-3")
 
 
@@ -27,7 +28,7 @@ class Runs:
 
     def since(self, node: str) -> list[dict[str, Any]]:
         """The node's runs that ended since."""
-        return [run for run in self.cluster.ended(node) if run["run"] not in self.ended[node]]
+        return [run for run in self.cluster.ended(node) if run["run"] not in self.ended.get(node, [])]
 
     def check_untouched(self) -> None:
         assert self.cluster.pids() == self.pids
@@ -63,11 +64,11 @@ class Course:
     def end(self, state: str = "UPDATE_COMPLETE", deadline: float = 2 * DEADLINE) -> Course:
         """Poll until the operation is over; it must have ended like this, and gone forward alone."""
         last = time.monotonic() + deadline
-        while self.look() not in ("UPDATE_COMPLETE", "UPDATE_FAILED"):
+        while self.look() not in ENDED:
             assert time.monotonic() < last, f"{self.info}\n{self.cluster.said()}"
             time.sleep(0.03)
         assert self.states[-1] == state, f"{self.info}\n{self.cluster.said()}"
-        order = [each for each in ("PENDING", "UPDATE_IN_PROGRESS", state) if each in self.states]
+        order = [each for each in ("PENDING", "UPDATE_IN_PROGRESS", "REBOOT_IN_PROGRESS", state) if each in self.states]
         assert list(dict.fromkeys(self.states)) == order
         return self
 

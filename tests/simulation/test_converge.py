@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from simulation.play import Play
 
 from penstock.model.ids import Role
+from penstock.model.operation import OperationKind
 from penstock.model.spec import ClusterState
 
 STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 60
+MOST_BROKERS = 9
 NODE = st.integers(0, 8)
 """Index of a node: brokers first, then controllers, then from the beginning."""
 
@@ -25,6 +27,10 @@ EVENTS = st.one_of(
     st.tuples(st.just("fail starts"), NODE, st.integers(1, 3)),
     st.tuples(st.just("refuse starts"), NODE, st.integers(1, 3)),
     st.tuples(st.just("reboot"), st.integers(0, 2)),
+    st.tuples(st.just("call"), st.sampled_from(OperationKind)),
+    st.tuples(st.just("scale out"), st.booleans()),
+    st.tuples(st.just("scale in")),
+    st.tuples(st.just("create a topic"), st.sampled_from([(1, 1), (2, 1), (3, 2)])),
     st.tuples(st.just("age inner"), NODE),
     st.tuples(st.just("age client"), st.integers(0, 2)),
     st.tuples(st.just("crash after"), st.integers(0, 6)),
@@ -48,15 +54,30 @@ def befall(play, event):
         case "hang":
             play.hang(play.node(first))
         case "unsee":
-            play.machine.ill(play.node(first)).unseen = True
+            play.unsee(play.node(first))
         case "see":
             play.machine.ill(play.node(first)).unseen = False
         case "fail starts":
             play.fail_starts(play.node(first), arguments[1])
         case "refuse starts":
-            play.machine.ill(play.node(first)).refuses = arguments[1]
+            play.refuse_starts(play.node(first), arguments[1])
         case "reboot":
-            play.reboot(play.node(first))
+            play.reboot([node for node in play.nodes() if node.role is Role.BROKER][first % 2 - 1])
+        case "call":
+            if first is OperationKind.DECREASE_BROKER_COUNT:
+                befall(play, ("scale in",))
+            elif first is OperationKind.INCREASE_BROKER_COUNT:
+                befall(play, ("scale out", True))
+            else:
+                play.change(first)
+        case "scale out":
+            if (record := play.record()) is not None and len(record.spec.brokers) <= MOST_BROKERS - 3:
+                play.scale_out(rebalance=first)
+        case "scale in":
+            if (record := play.record()) is not None and len(record.spec.brokers) > 3:
+                play.scale_in()
+        case "create a topic":
+            play.kafka.create_topic(f"topic-{len(play.kafka.topics)}", 2, *first)
         case "age inner":
             play.age_inner(play.node(first))
         case "age client":

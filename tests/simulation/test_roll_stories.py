@@ -116,7 +116,7 @@ def test_the_next_batch_waits_until_replicas_have_caught_up_and_leaders_are_home
     def judge(verb, node):
         if verb.startswith("stop"):
             others = [p for p in six.kafka.topics if set(p.isr) != set(p.replicas) or p.leader != p.replicas[0]]
-            first = any(each in six.disrupted for each in brokers(six))
+            first = any(each in six.judge.disrupted for each in brokers(six))
             assert first or not others, f"{node} goes down and {others} have not settled"
         judged(verb, node)
 

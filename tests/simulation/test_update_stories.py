@@ -5,25 +5,23 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
+from penstock.api.updates import update_broker_storage, update_broker_type
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind, OperationState
 from penstock.model.spec import ClusterState
 
 LARGER = "kafka.m7g.xlarge"
-API = {"BrokerNodeGroupInfo": {"InstanceType": "kafka.m7g.large"}}
 
 
 @pytest.fixture
 def sized(play):
-    """A cluster at rest that shows its broker type."""
-    with play.store.write() as rows:
-        rows.clusters.put_spec(evolve(play.record().spec, api=API))
+    """A cluster at rest; only what is done from now on is written down."""
     play.machine.verbs.clear()
     return play
 
 
 def enlarge(play):
-    play.update(OperationKind.UPDATE_BROKER_TYPE, {"InstanceType": "m7g.xlarge"}, instance_type=LARGER)
+    assert play.update(update_broker_type, TargetInstanceType=LARGER)
 
 
 def brokers(play):
@@ -103,7 +101,7 @@ def test_complete_is_never_before_active(sized):
 
 def test_rows_alone_are_no_reason_to_be_complete_while_a_node_is_away(play):
     play.machine.ill(play.node(0)).refuses = 20
-    play.update(OperationKind.UPDATE_CLUSTER_MONITORING, {"EnhancedMonitoring": "PER_BROKER"})
+    play.change(OperationKind.UPDATE_CLUSTER_MONITORING)
     play.kill(play.node(0))
     play.run(3)
     assert not play.operations()[0].ended
@@ -126,7 +124,7 @@ def test_a_type_with_which_the_first_broker_cannot_start_is_given_up_before_the_
     sized.settle(120)
     assert stops(sized) == ["stop broker 1 gracefully"]
     assert sized.record().spec.instance_type == "kafka.m7g.large"
-    assert sized.record().spec.api == API
+    assert sized.record().spec.api["BrokerNodeGroupInfo"]["InstanceType"] == "kafka.m7g.large"
 
 
 @pytest.mark.parametrize(("brokers_before", "failing"), [(1, 1), (2, 2)])
@@ -145,21 +143,18 @@ def test_brokers_that_were_rolled_before_the_failing_one_go_back_too(sized, brok
 def test_a_thread_pool_grows_in_steps_that_every_broker_can_take(play, crash_after):
     play.machine.verbs.clear()
     play.machine.crash_after = crash_after
-    play.update(OperationKind.UPDATE_CLUSTER_CONFIGURATION, {"live": {"num.io.threads": "40"}})
+    play.configure("num.io.threads=40")
     play.until(lambda: play.operations()[0].ended, 60)
     assert play.operations()[0].state is OperationState.UPDATE_COMPLETE
-    assert set(play.kafka.threads.values()) == {40}
-    assert list(dict.fromkeys(play.machine.verbs)) == ["set 16 threads", "set 32 threads", "set 40 threads"]
+    assert {play.kafka.setting(number, "num.io.threads") for number in (1, 2, 3)} == {"40"}
+    assert list(dict.fromkeys(play.machine.verbs)) == [f"set num.io.threads={size}" for size in (16, 32, 40)]
     assert play.machine.now - play.operations()[0].started < timedelta(seconds=20)
 
 
 def test_volumes_grow_without_a_restart(play):
     play.machine.verbs.clear()
-    group = {"StorageInfo": {"EbsStorageInfo": {"VolumeSize": 100}}}
-    with play.store.write() as rows:
-        rows.clusters.put_spec(evolve(play.record().spec, api={"BrokerNodeGroupInfo": group}))
     size = [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": 200}]
-    play.update(OperationKind.UPDATE_BROKER_EBS_VOLUME, {"BrokerEBSVolumeInfo": size}, volume_gib=200)
+    play.update(update_broker_storage, TargetBrokerEBSVolumeInfo=size)
     play.settle(30)
     assert sorted(verb for verb in play.machine.verbs if verb != "elect") == [f"grow {node}" for node in brokers(play)]
     shown = play.record().spec.api["BrokerNodeGroupInfo"]["StorageInfo"]["EbsStorageInfo"]
@@ -168,17 +163,16 @@ def test_volumes_grow_without_a_restart(play):
 
 @pytest.mark.parametrize("crash_after", [None, *range(6)])
 def test_a_property_that_kafka_refuses_in_the_end_goes_back_to_what_it_was(play, crash_after):
-    play.kafka.refused_threads.add(40)
+    play.kafka.refused.add("num.io.threads=40")
     play.machine.verbs.clear()
     play.machine.crash_after = crash_after
-    wishes = {"live": {"num.io.threads": "40"}, "live_before": {"num.io.threads": "8"}}
-    play.update(OperationKind.UPDATE_CLUSTER_CONFIGURATION, wishes, configuration=None)
+    play.configure("num.io.threads=40")
     play.until(lambda: play.operations()[0].ended, 60)
     (operation,) = play.operations()
     assert (operation.state, operation.error_code) == (OperationState.UPDATE_FAILED, "PROPERTY_REFUSED")
     assert "num.io.threads=40" in operation.error_string
     assert "it is refused here" in operation.error_string
-    assert set(play.kafka.threads.values()) == {8}
+    assert {play.kafka.setting(number, "num.io.threads") for number in (1, 2, 3)} == {"8"}
     assert play.state is ClusterState.ACTIVE
 
 
@@ -187,7 +181,7 @@ def test_a_roll_that_cannot_go_on_goes_back_after_a_while_and_says_why(sized):
     enlarge(sized)
     sized.until(lambda: len(stops(sized)) == 1, 30)
     sized.until(lambda: sized.kafka.serves(1), 30)
-    sized.machine.ill(sized.node(2)).unseen = True
+    sized.unsee(sized.node(2))
     sized.run(500)
     assert sized.operations()[0].state is OperationState.UPDATE_IN_PROGRESS
     sized.run(300)

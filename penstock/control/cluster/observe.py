@@ -174,8 +174,8 @@ class Observer:
 
 
 def moves(view: ClusterView) -> bool:
-    """Does the open operation move partitions?"""
-    return view.operation is not None and view.operation.moves
+    """Is the open operation about where replicas may be?"""
+    return view.operation is not None and view.operation.scales
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

@@ -40,11 +40,10 @@ def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
-    if not operation.moves:
-        return True
     match view.balance:
         case Known(facts):
-            return next_moves(facts, Limits(), Aims()).settled
+            closed = any(view.cordoned.get(broker.number) for broker in facts.brokers if not broker.leaving)
+            return not closed and (not operation.moves or next_moves(facts, Limits(), Aims()).settled)
         case _:
             return False
 

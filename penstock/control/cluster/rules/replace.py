@@ -5,6 +5,7 @@ itself (a majority of fresh ones would forget the cluster)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Set
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
@@ -12,7 +13,7 @@ from penstock.control.cluster.health import serves
 from penstock.kafka.placement import next_directory
 from penstock.model.ids import Role
 from penstock.model.node import NodeSpec
-from penstock.model.observation import Bereft, ClusterView, Known, Unknown
+from penstock.model.observation import Bereft, ClusterView, Known, Partition, Unknown
 from penstock.model.plan import Rehouse, Start
 
 
@@ -53,7 +54,19 @@ def _obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | None:
             return f"the partitions are not known ({why})"
         case Known(partitions):
             alone = [str(p) for p in partitions if node.id.number in p.replicas and not whole & set(p.isr)]
-            return f"no broker that serves has {', '.join(alone[:5])} in sync" if alone else None
+            if alone:
+                return f"no broker that serves has {', '.join(alone[:5])} in sync"
+            coming = _coming(view)
+            # Perhaps the volume before this one: it is whole again when nothing lags.
+            lagging = [str(p) for p in partitions if whole & set(p.replicas) - set(p.isr) - coming(p)]
+            return f"one storage at a time: {', '.join(lagging[:5])} must catch up first" if lagging else None
+
+
+def _coming(view: ClusterView) -> Callable[[Partition], Set[int]]:
+    """Replicas that a partition gets by a move, where that is known: they are not in sync yet and nothing is lost."""
+    facts = view.balance.value.partitions if isinstance(view.balance, Known) else ()
+    adding = {partition.key: frozenset(partition.adding) for partition in facts}
+    return lambda partition: adding.get((partition.topic, partition.index), frozenset())
 
 
 def _bereft(node: NodeSpec, view: ClusterView) -> bool:

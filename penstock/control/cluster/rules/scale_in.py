@@ -18,7 +18,7 @@ def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Take the next step with each broker that leaves, one broker at a time; clear away those that have left."""
     for node in view.spec.retired:
         match view.sightings.get(node):
-            case Known(Gone() | Blocked()):
+            case Known(Gone() | Blocked() | Bereft()):
                 _clear(node, view, draft)
             case None | Known(Absent()):
                 pass

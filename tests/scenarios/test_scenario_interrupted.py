@@ -1,0 +1,213 @@
+"""Operations that are interrupted: the control plane is killed at three moments of each, and a broker at one of them, under load.
+
+The moments are soon after the call, in the middle and near the end, told by what the operation and the nodes show and not by
+a clock. All operations run one after another on one cluster. `make soak` plays all three moments of each operation; without
+it each has one of its three, spread evenly, at which both are killed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from attrs import frozen
+from oracle.course import ENDED, Course, Runs
+from oracle.load import check, loaded, make_topic
+from oracle.plane import Cluster, Plane, answers, until
+
+SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
+SOON, MIDDLE, LATE = range(3)
+
+Seen = Callable[[Course, Runs], bool]
+
+
+def called(course: Course, runs: Runs) -> bool:
+    return True
+
+
+def shows(step: str, *statuses: str) -> Seen:
+    """The operation shows the step so; IN_PROGRESS may be followed by how far it is."""
+
+    def seen(course: Course, runs: Runs) -> bool:
+        course.look()
+        shown = {each["StepName"]: each["StepInfo"]["StepStatus"] for each in course.info.get("OperationSteps", [])}
+        return shown.get(step, "").startswith(statuses)
+
+    return seen
+
+
+def stopped(node: str) -> Seen:
+    """The node was asked to stop, or is down, or up again."""
+    return lambda course, runs: bool(runs.since(node) or course.cluster.record(node, "stop"))
+
+
+def back(node: str) -> Seen:
+    """It has ended and its next process listens."""
+    return lambda course, runs: bool(runs.since(node)) and course.cluster.listens(node)
+
+
+def quarantined(course: Course, runs: Runs) -> bool:
+    """A broker that leaves has been cleared away."""
+    return set(course.cluster.nodes) < set(runs.pids)
+
+
+@frozen
+class Story:
+    """One operation. `call`: begins it; `victim`: the broker that is killed; `chosen`: its one moment without `make soak`."""
+
+    kind: str
+    call: Callable[[Cluster], Course]
+    moments: tuple[Seen, Seen, Seen]
+    victim: str
+    chosen: int
+    steps: tuple[str, ...]
+    restarts: frozenset[str] = frozenset()
+    """Brokers that the operation restarts."""
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+def begin(cluster: Cluster, call: str, **members: Any) -> Course:
+    version = {} if call == "reboot_broker" else {"CurrentVersion": cluster.describe()["CurrentVersion"]}
+    answer = getattr(cluster.plane.kafka, call)(ClusterArn=cluster.arn, **version, **members)
+    return Course(cluster, answer["ClusterOperationArn"])
+
+
+def configure(cluster: Cluster) -> Course:
+    """Something that brokers take at run time, and something that takes a restart."""
+    number = time.time_ns()
+    content = f"num.io.threads=24\noffsets.retention.minutes={number % 100_000 + 1}".encode()
+    made = cluster.plane.kafka.create_configuration(Name=f"interrupted-{number}", ServerProperties=content)
+    return begin(cluster, "update_cluster_configuration", ConfigurationInfo={"Arn": made["Arn"], "Revision": 1})
+
+
+def enlarge(cluster: Cluster) -> Course:
+    size = cluster.describe()["Provisioned"]["BrokerNodeGroupInfo"]["StorageInfo"]["EbsStorageInfo"]["VolumeSize"]
+    wanted = [{"KafkaBrokerNodeId": "All", "VolumeSizeGB": size + 5}]
+    return begin(cluster, "update_broker_storage", TargetBrokerEBSVolumeInfo=wanted)
+
+
+def scale(cluster: Cluster, brokers: int) -> Course:
+    return begin(cluster, "update_broker_count", TargetNumberOfBrokerNodes=brokers)
+
+
+ROLL = ("ROLL_BROKERS", "SET_DYNAMIC_PROPERTIES", "REJOIN_CLUSTER")
+ALL = frozenset({"broker-1", "broker-2", "broker-3"})
+STORIES = (
+    Story(
+        "UPDATE_BROKER_TYPE",
+        lambda cluster: begin(cluster, "update_broker_type", TargetInstanceType="kafka.m5.xlarge"),
+        (stopped("broker-1"), stopped("broker-2"), stopped("broker-3")),
+        "broker-3",
+        MIDDLE,
+        ROLL,
+        ALL,
+    ),
+    Story(
+        "UPDATE_CLUSTER_CONFIGURATION",
+        configure,
+        (stopped("broker-1"), stopped("broker-2"), back("broker-3")),
+        "broker-1",
+        LATE,
+        ROLL,
+        ALL,
+    ),
+    Story(
+        "UPDATE_BROKER_EBS_VOLUME",
+        enlarge,
+        (called, shows("GROW_VOLUMES", "IN_PROGRESS", "COMPLETED"), shows("GROW_VOLUMES", "COMPLETED")),
+        "broker-2",
+        SOON,
+        ("GROW_VOLUMES",),
+    ),
+    Story(
+        "REBOOT_NODE",
+        lambda cluster: begin(cluster, "reboot_broker", BrokerIds=["1"]),
+        (called, stopped("broker-1"), back("broker-1")),
+        "broker-2",
+        MIDDLE,
+        ("RESTART_BROKER", "REJOIN_CLUSTER"),
+        frozenset({"broker-1"}),
+    ),
+    Story(
+        "INCREASE_BROKER_COUNT",
+        lambda cluster: scale(cluster, 6),
+        (
+            shows("START_BROKERS", "IN_PROGRESS", "COMPLETED"),
+            shows("MOVE_PARTITIONS", "IN_PROGRESS", "COMPLETED"),
+            shows("MOVE_PARTITIONS", "COMPLETED"),
+        ),
+        "broker-4",
+        MIDDLE,
+        ("START_BROKERS", "MOVE_PARTITIONS", "REJOIN_CLUSTER"),
+    ),
+    Story(
+        "DECREASE_BROKER_COUNT",
+        lambda cluster: scale(cluster, 3),
+        (shows("EMPTY_AND_REMOVE_BROKERS", "IN_PROGRESS", "COMPLETED"), stopped("broker-4"), quarantined),
+        "broker-2",
+        LATE,
+        ("EMPTY_AND_REMOVE_BROKERS", "REJOIN_CLUSTER"),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def hunted(standing: Plane) -> Iterator[Cluster]:
+    cluster = standing.create("interrupted")
+    yield cluster
+    if not answers(standing):
+        standing.up()
+    cluster.delete()
+
+
+@pytest.mark.parametrize("story", STORIES, ids=str)
+def test_an_operation_outlives_its_control_plane_and_a_broker(hunted: Cluster, story: Story) -> None:
+    if not answers(hunted.plane):
+        hunted.plane.up()
+    hunted.active()
+    if story.kind == "DECREASE_BROKER_COUNT" and "broker-6" not in hunted.nodes:
+        scale(hunted, 6).end()
+    config, topic = hunted.client(), story.kind.lower()
+    make_topic(config, topic, 6)
+    runs, murders = Runs(hunted), []
+    with loaded(config, topic, 6) as load:
+        course = story.call(hunted)
+        course.look()
+        for moment, seen in enumerate(story.moments):
+            if not SOAK and moment != story.chosen:
+                continue
+            until(lambda seen=seen: seen(course, runs) or over(course), f"moment {moment} of {story}", more=hunted.said)  # type: ignore[misc]
+            hunted.plane.kill()
+            if moment == MIDDLE or not SOAK:
+                murders.append(hunted.kill(story.victim))
+            hunted.plane.up()
+        course.end("REBOOT_COMPLETE" if story.kind == "REBOOT_NODE" else "UPDATE_COMPLETE")
+        hunted.active()
+        load.advance()
+    steps = [(step["StepName"], step["StepInfo"]["StepStatus"]) for step in course.info["OperationSteps"]]
+    assert steps == [(step, "COMPLETED") for step in story.steps]
+    check_restarts(story, runs, murders)
+    check(config, topic, 6, [load])
+
+
+def over(course: Course) -> bool:
+    return course.look() in ENDED
+
+
+def check_restarts(story: Story, runs: Runs, murders: list[int]) -> None:
+    """Each broker was restarted once at most beside the murder, and only those that the operation is about."""
+    for node in runs.cluster.nodes:
+        ended = runs.since(node)
+        ours = [run for run in ended if run["requested"]]
+        assert len(ours) <= (node in story.restarts), f"{node}: {ended}"
+        assert len(ended) - len(ours) <= (node == story.victim), f"{node} ended by itself: {ended}"
+        assert node != story.victim or ended, f"{node} was killed as {murders} and never ended"
+    untouched = set(runs.cluster.nodes) & set(runs.pids) - story.restarts - {story.victim}
+    after = runs.cluster.pids()
+    assert {node: after[node] for node in untouched} == {node: runs.pids[node] for node in untouched}
+    rolled = {node for node in story.restarts if runs.since(node)}
+    assert rolled == story.restarts, f"only {rolled} were restarted"

@@ -1,0 +1,115 @@
+"""Brokers that join and leave under a simulated clock: what moves, what is closed, what is kept."""
+
+import pytest
+from simulation.play import Play
+
+from penstock.model.operation import OperationState
+from penstock.model.spec import ClusterState
+
+
+@pytest.fixture
+def six(store):
+    """Six brokers at rest."""
+    play = Play(store, brokers=6, topics=((3, 2),) * 8)
+    play.until(play.at_rest, 60)
+    play.machine.verbs.clear()
+    yield play
+    play.clear_up()
+
+
+def replicas(play):
+    return {number for partition in play.kafka.topics for number in partition.replicas}
+
+
+def test_brokers_that_join_get_their_share_and_nobody_is_restarted(store):
+    play = Play(store, topics=((3, 2),) * 8)
+    play.until(play.at_rest, 60)
+    play.machine.verbs.clear()
+    play.scale_out()
+    play.settle(120)
+    assert replicas(play) == {1, 2, 3, 4, 5, 6}
+    assert not [verb for verb in play.machine.verbs if verb.startswith("stop")]
+    assert play.record().spec.api["NumberOfBrokerNodes"] == 6
+    play.clear_up()
+
+
+def test_with_the_setting_off_brokers_join_and_nothing_moves(store):
+    play = Play(store, topics=((3, 2),) * 8)
+    play.until(play.at_rest, 60)
+    play.scale_out(rebalance=False)
+    play.settle(60)
+    assert play.kafka.moving.moves == 0
+    assert replicas(play) == {1, 2, 3}
+    play.clear_up()
+
+
+def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept(six):
+    volumes = {node: six.machine.volumes[node] for node in six.nodes()[3:6]}
+    six.scale_in()
+    six.settle(200)
+    assert six.machine.kept == {node: [volume] for node, volume in volumes.items()}
+    acts = [verb for verb in six.machine.verbs if verb.endswith("broker 4") or verb == "unregister 4"]
+    assert acts[-3:] == ["retire broker 4", "unregister 4", "quarantine broker 4"]
+    assert replicas(six) == {1, 2, 3}
+
+
+def test_a_topic_that_is_made_while_brokers_leave_is_made_elsewhere(six):
+    six.scale_in()
+    six.until(lambda: len(six.kafka.moving.closed) == 3, 10)
+    assert six.kafka.create_topic("late", 6, 3, 2)
+    assert {number for p in six.kafka.topics if p.topic == "late" for number in p.replicas} == {1, 2, 3}
+    six.settle(200)
+
+
+def test_a_topic_that_is_made_a_moment_before_they_are_closed_is_moved_too(six):
+    six.scale_in()
+    assert six.kafka.create_topic("early", 6, 3, 2)
+    six.settle(200)
+    assert replicas(six) == {1, 2, 3}
+
+
+def test_a_topic_that_needs_the_brokers_that_leave_keeps_them_and_says_why(store):
+    play = Play(store, brokers=6, topics=((3, 2),) * 3)
+    play.until(play.at_rest, 60)
+    assert play.kafka.create_topic("wide", 1, 5, 2)
+    play.scale_in()
+    play.run(60)
+    assert play.state is ClusterState.UPDATING
+    assert any("lower its replication factor" in wait for wait in play.record().status.waiting)
+    assert {4, 5} & {number for p in play.kafka.topics if p.topic == "wide" for number in p.replicas}
+    play.kafka.topics[:] = [partition for partition in play.kafka.topics if partition.topic != "wide"]
+    play.settle(200)
+    play.clear_up()
+
+
+@pytest.mark.parametrize("rebalance", [True, False])
+def test_a_number_that_left_and_comes_again_is_open_to_topics(six, rebalance):
+    six.scale_in()
+    six.settle(200)
+    assert six.kafka.moving.closed == {4, 5, 6}
+    six.scale_out(rebalance=rebalance)
+    six.settle(200)
+    assert six.kafka.moving.closed == set()
+    assert six.kafka.create_topic("after", 6, 3, 2)
+    assert replicas(six) == {1, 2, 3, 4, 5, 6}
+    assert [operation.state for operation in six.operations()] == [OperationState.UPDATE_COMPLETE] * 2
+
+
+def test_of_two_brokers_that_lost_their_volumes_the_second_waits_until_the_first_has_everything(six):
+    for index in (0, 1):
+        six.lose_volume(six.node(index))
+    six.settle(200)
+
+
+def test_a_cluster_is_deleted_while_brokers_leave(six):
+    six.scale_in()
+    six.until(lambda: "retire broker 4" in six.machine.verbs, 100)
+    six.delete()
+    six.settle(60)
+
+
+def test_a_broker_that_loses_its_volume_when_it_is_empty_leaves_all_the_same(six):
+    six.scale_in()
+    six.until(lambda: not six.kafka.holds(6) and len(six.kafka.moving.closed) == 3, 60)
+    six.lose_volume(six.node(5))
+    six.settle(200)
