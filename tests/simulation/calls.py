@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from penstock.api import configurations, updates
+from penstock.api import configurations, storage, updates
 from penstock.api.defaults import complete
 from penstock.api.rooms import Operation, Rooms
 from penstock.kafka.versions import catalogue
@@ -100,7 +100,7 @@ def call(calls: Calls, kind: OperationKind) -> str:
             return calls.update(updates.update_broker_type, TargetInstanceType=other)
         case OperationKind.UPDATE_BROKER_EBS_VOLUME:
             size = [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": spec.volume_gib + 50}]
-            return calls.update(updates.update_broker_storage, TargetBrokerEBSVolumeInfo=size)
+            return calls.update(storage.update_broker_storage, TargetBrokerEBSVolumeInfo=size)
         case OperationKind.UPDATE_CLUSTER_CONFIGURATION:
             number = 0 if spec.configuration is None else spec.configuration[1]
             threads = "num.io.threads=40" if number % 2 == 0 else "num.io.threads=12"

@@ -325,17 +325,24 @@ class Play:
         return self.change(OperationKind.DECREASE_BROKER_COUNT)
 
     def _ask(self, ask: Callable[[], str]) -> str | None:
-        """The operation's id; None where the cluster is not ACTIVE: then the API refuses, and nothing changes."""
+        """The operation's id; None where the cluster is not ACTIVE: then the API refuses, and nothing changes. Larger volumes
+        alone may be asked for while the cluster heals."""
         record, operation = self.record(), self.open()
         if record is None or self.deleted:
             return None
         if shown_state(record, operation) is not ClusterState.ACTIVE:
             try:
-                ask()
+                identity = ask()
             except BadRequest:
                 assert (self.record(), self.open()) == (record, operation), "what was refused has changed something"
                 return None
-            raise AssertionError(f"taken while the cluster is {record.status.state} with {operation}")
+            opened = self.open()
+            assert opened is not None
+            rescue = operation is None and opened.kind is OperationKind.UPDATE_BROKER_EBS_VOLUME
+            assert rescue, f"taken while the cluster is {record.status.state} with {operation}"
+            self.judge.opened(identity, disturbed=True)
+            self._woken = True
+            return identity
         lively = self.whole() and all(process.moves for process in self.machine.running())
         ills = any(ill.fails or ill.refuses or ill.unseen for ill in self.machine.ills.values())
         identity = ask()

@@ -4,8 +4,9 @@ volumes bring it back though it answers nobody. Wherever the control plane dies.
 import pytest
 from attrs import evolve
 
+from penstock.api.storage import update_broker_storage
 from penstock.model.ids import Role
-from penstock.model.operation import OperationKind, OperationState
+from penstock.model.operation import OperationState
 from penstock.model.spec import ClusterState
 
 SIZE = [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": 200}]
@@ -34,7 +35,7 @@ def verbs(play, what):
 
 
 def enlarge(play):
-    play.update(OperationKind.UPDATE_BROKER_EBS_VOLUME, {"BrokerEBSVolumeInfo": SIZE}, volume_gib=200)
+    assert play.update(update_broker_storage, TargetBrokerEBSVolumeInfo=SIZE)
 
 
 def stuck(play):

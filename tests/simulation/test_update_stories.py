@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 
-from penstock.api.updates import update_broker_storage, update_broker_type
+from penstock.api.storage import update_broker_storage
+from penstock.api.updates import update_broker_type
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind, OperationState
 from penstock.model.spec import ClusterState
