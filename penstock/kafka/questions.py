@@ -7,19 +7,22 @@ from types import MappingProxyType
 from typing import Any
 
 from kafka.protocol.admin import (
+    AlterPartitionReassignmentsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
     DeleteTopicsRequest,
     DescribeClusterRequest,
     DescribeConfigsRequest,
+    DescribeLogDirsRequest,
     DescribeQuorumRequest,
     DescribeTopicPartitionsRequest,
     ElectLeadersRequest,
     IncrementalAlterConfigsRequest,
+    ListPartitionReassignmentsRequest,
 )
 from kafka.protocol.metadata import MetadataRequest
 
-from penstock.kafka.wire import UnregisterBrokerRequest
+from penstock.kafka.messages import UnregisterBrokerRequest
 
 VERSIONS: Mapping[type, int] = MappingProxyType(
     {
@@ -34,12 +37,13 @@ VERSIONS: Mapping[type, int] = MappingProxyType(
         DescribeQuorumRequest: 2,
         DescribeClusterRequest: 2,
         UnregisterBrokerRequest: 0,
+        AlterPartitionReassignmentsRequest: 1,  # which can be told to keep replication factors; from Kafka 4.1 on
+        ListPartitionReassignmentsRequest: 0,
+        DescribeLogDirsRequest: 4,  # the first that tells the room on the volume
     }
 )
-"""Version of each request; every Kafka from 4.0 on speaks them (fenced brokers are listed from DescribeCluster 2)."""
-
-CHANGES_ONCE = (CreateTopicsRequest, UnregisterBrokerRequest)
-"""Requests that are not sent a second time when an answer was lost: the second would not mean the same."""
+"""Version of each request; every Kafka from 4.0 on speaks them, but for what is said (fenced brokers are listed from
+DescribeCluster 2)."""
 
 TOPIC, BROKER = 2, 4
 """Kinds of configured things on the wire; a controller is a BROKER there."""
