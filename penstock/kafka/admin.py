@@ -90,6 +90,21 @@ class ClusterAdmin:
         request. AnswerLost: it may or may not have happened; wait for the session to end."""
         self._connections.order(via, questions.unregister(broker), partial(answers.unregistered, broker))
 
+    def remove_voter(self, number: int, directory: str) -> None:
+        """Count the controller with this volume no more among the voters; one that is no voter is as good.
+
+        Returns when the others have agreed. AnswerLost: look at the quorum before the next step."""
+        request = questions.remove_voter(number, directory)
+        self._first(self._controllers, request, partial(answers.removed, number))
+
+    def add_voter(self, number: int, directory: str, listeners: Mapping[str, tuple[str, int]]) -> None:
+        """Count a controller that follows the metadata among the voters; one that is a voter is as good.
+
+        `listeners`: name -> (address, port), where the others reach it. Kafka refuses one that is not caught up and a
+        second change before the first is agreed on. AnswerLost: look at the quorum before the next step."""
+        request = questions.add_voter(number, directory, listeners, self._connections.milliseconds)
+        self._first(self._controllers, request, partial(answers.added, number))
+
     def elect_preferred(self, via: int | None = None) -> Mapping[str, str]:
         """Give every partition its preferred leader. Returns `topic-index` -> why, of those that kept another one."""
         request = questions.elect_preferred(self._connections.milliseconds)

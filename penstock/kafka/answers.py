@@ -11,7 +11,7 @@ from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
 from penstock.model.topic import Topic
 
 UNKNOWN_TOPIC = 3
-BROKER_ID_NOT_REGISTERED = 102
+BROKER_ID_NOT_REGISTERED, DUPLICATE_VOTER, VOTER_NOT_FOUND = 102, 126, 127
 MIN_ISR = "min.insync.replicas"
 TOPICS_OWN = 1
 """Where a value of DescribeConfigs comes from: it was set on the topic itself."""
@@ -63,6 +63,18 @@ def unregistered(broker: int, answer: Any) -> None:
     """Of UnregisterBroker. No such registration is as good."""
     if answer.error_code != BROKER_ID_NOT_REGISTERED:
         refuse(f"unregistering broker {broker}", answer.error_code, answer.error_message)
+
+
+def added(voter: int, answer: Any) -> None:
+    """Of AddRaftVoter. That it is a voter already is as good."""
+    if answer.error_code != DUPLICATE_VOTER:
+        refuse(f"adding voter {voter}", answer.error_code, answer.error_message)
+
+
+def removed(voter: int, answer: Any) -> None:
+    """Of RemoveRaftVoter. That it is no voter is as good."""
+    if answer.error_code != VOTER_NOT_FOUND:
+        refuse(f"removing voter {voter}", answer.error_code, answer.error_message)
 
 
 def topics(answer: Any) -> Mapping[str, tuple[Partition, ...]]:

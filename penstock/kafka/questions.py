@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from kafka.protocol.admin import (
     AlterPartitionReassignmentsRequest,
@@ -22,7 +23,8 @@ from kafka.protocol.admin import (
 )
 from kafka.protocol.metadata import MetadataRequest
 
-from penstock.kafka.messages import UnregisterBrokerRequest
+from penstock.kafka.messages import AddRaftVoterRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest
+from penstock.kafka.placement import kafka_id_bytes
 
 VERSIONS: Mapping[type, int] = MappingProxyType(
     {
@@ -40,6 +42,8 @@ VERSIONS: Mapping[type, int] = MappingProxyType(
         AlterPartitionReassignmentsRequest: 1,  # which can be told to keep replication factors; from Kafka 4.1 on
         ListPartitionReassignmentsRequest: 0,
         DescribeLogDirsRequest: 4,  # the first that tells the room on the volume
+        AddRaftVoterRequest: 0,
+        RemoveRaftVoterRequest: 0,
     }
 )
 """Version of each request; every Kafka from 4.0 on speaks them, but for what is said (fenced brokers are listed from
@@ -56,6 +60,8 @@ _Altered: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
 _Described: Any = DescribeConfigsRequest.DescribeConfigsResource
 _Topic: Any = CreateTopicsRequest.CreatableTopic
 _Unregister: Any = UnregisterBrokerRequest
+_Add: Any = AddRaftVoterRequest
+_Remove: Any = RemoveRaftVoterRequest
 _Parts: Any = DescribeTopicPartitionsRequest
 _More: Any = CreatePartitionsRequest
 _Deleted: Any = DeleteTopicsRequest
@@ -99,6 +105,23 @@ def set_configs(number: int | None, values: Mapping[str, str]) -> Any:
 def unregister(broker: int) -> Any:
     """Take a broker's registration away."""
     return _Unregister(broker_id=broker)
+
+
+def add_voter(number: int, directory: str, listeners: Mapping[str, tuple[str, int]], timeout_ms: int) -> Any:
+    """Count a controller among the voters; `listeners` by name, where the others reach it."""
+    there = [_Add.Listener(name=name, host=host, port=port) for name, (host, port) in listeners.items()]
+    return _Add(
+        cluster_id=None,
+        timeout_ms=timeout_ms,
+        voter_id=number,
+        voter_directory_id=_uuid(directory),
+        listeners=there,
+    )
+
+
+def remove_voter(number: int, directory: str) -> Any:
+    """Count a voter no more."""
+    return _Remove(cluster_id=None, voter_id=number, voter_directory_id=_uuid(directory))
 
 
 def elect_preferred(timeout_ms: int) -> Any:
@@ -151,3 +174,7 @@ def add_partitions(name: str, total: int, timeout_ms: int) -> Any:
 def delete_topic(name: str, timeout_ms: int) -> Any:
     """Delete one topic and its data."""
     return _Deleted(topics=[_Deleted.DeleteTopicState(name=name)], timeout_ms=timeout_ms)
+
+
+def _uuid(directory: str) -> UUID:
+    return UUID(bytes=kafka_id_bytes(directory))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from fakes.kafka_answers import altered, unregistered
+from fakes.kafka_answers import DIRECTORY, altered, unregistered
 from fakes.kafka_node import HANG_UP, SILENCE
 from kafka.protocol.admin import (
     CreateTopicsRequest,
@@ -15,7 +15,14 @@ from kafka.protocol.admin import (
     IncrementalAlterConfigsRequest,
 )
 
-from penstock.kafka.messages import UnregisterBrokerRequest
+from penstock.kafka.messages import (
+    AddRaftVoterRequest,
+    AddRaftVoterResponse,
+    RemoveRaftVoterRequest,
+    RemoveRaftVoterResponse,
+    UnregisterBrokerRequest,
+)
+from penstock.kafka.placement import kafka_id_text
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable, NodeAddress
 
 
@@ -105,3 +112,42 @@ def test_partitions_that_keep_another_leader_are_named(nodes, admin):
     one.on(ElectLeadersRequest, ElectLeadersResponse(error_code=0, replica_election_results=results, version=2))
     assert admin(one).elect_preferred() == {"t-2": "PREFERRED_LEADER_NOT_AVAILABLE"}
     assert one.asked[0].topic_partitions is None
+
+
+def answered(kind, code):
+    return kind(throttle_time_ms=0, error_code=code, error_message="why" if code else None, version=0)
+
+
+@pytest.mark.parametrize("code", [0, 127])
+def test_a_voter_is_removed_by_the_leader_also_where_it_was_none(nodes, admin, code):
+    one, two = nodes(10001, 10002)
+    one.on(RemoveRaftVoterRequest, answered(RemoveRaftVoterResponse, 6))
+    two.on(RemoveRaftVoterRequest, answered(RemoveRaftVoterResponse, code))
+    admin(one, two).remove_voter(10003, DIRECTORY)
+    (request,) = two.asked
+    assert (request.voter_id, kafka_id_text(request.voter_directory_id)) == (10003, DIRECTORY)
+
+
+@pytest.mark.parametrize("code", [0, 126])
+def test_a_voter_is_added_by_the_leader_also_where_it_is_one(nodes, admin, code):
+    one, two = nodes(10001, 10002)
+    one.on(AddRaftVoterRequest, answered(AddRaftVoterResponse, 6))
+    two.on(AddRaftVoterRequest, answered(AddRaftVoterResponse, code))
+    admin(one, two).add_voter(10003, DIRECTORY, {"CONTROLLER": ("127.0.0.9", 9093)})
+    (request,) = two.asked
+    assert (request.voter_id, kafka_id_text(request.voter_directory_id)) == (10003, DIRECTORY)
+    assert [(each.name, each.host, each.port) for each in request.listeners] == [("CONTROLLER", "127.0.0.9", 9093)]
+    assert request.timeout_ms > 0
+
+
+def test_a_change_of_voters_that_the_leader_refuses_is_an_error_with_kafkas_words(nodes, admin):
+    one, two = nodes(10001, 10002)
+    one.on(AddRaftVoterRequest, answered(AddRaftVoterResponse, 7)).on(
+        RemoveRaftVoterRequest, answered(RemoveRaftVoterResponse, 35)
+    )
+    ask = admin(one, two)
+    with pytest.raises(KafkaRefused, match=r"adding voter 10003: Kafka answered REQUEST_TIMED_OUT \(7\): why"):
+        ask.add_voter(10003, DIRECTORY, {"CONTROLLER": ("127.0.0.9", 9093)})
+    with pytest.raises(KafkaRefused, match=r"removing voter 10003: Kafka answered UNSUPPORTED_VERSION \(35\): why"):
+        ask.remove_voter(10003, DIRECTORY)
+    assert two.asked == []

@@ -13,3 +13,19 @@ class UnregisterBrokerRequest(ApiMessage, load_json=__name__):
 
 class UnregisterBrokerResponse(ApiMessage, load_json=__name__):
     """Error code 0, or 102: there was no such registration."""
+
+
+class AddRaftVoterRequest(ApiMessage, load_json=__name__):
+    """Count a controller that follows the metadata among the voters (api key 80)."""
+
+
+class AddRaftVoterResponse(ApiMessage, load_json=__name__):
+    """Error code 0, or 126: it is a voter."""
+
+
+class RemoveRaftVoterRequest(ApiMessage, load_json=__name__):
+    """Count a voter no more (api key 81). It names the voter's directory: another volume of the same node stays."""
+
+
+class RemoveRaftVoterResponse(ApiMessage, load_json=__name__):
+    """Error code 0, or 127: it is no voter."""
