@@ -98,10 +98,11 @@ class ClusterAdmin:
         self._first(self._controllers, request, partial(answers.removed, number))
 
     def add_voter(self, number: int, directory: str, listeners: Mapping[str, tuple[str, int]]) -> None:
-        """Count a controller that follows the metadata among the voters; one that is a voter is as good.
+        """Count a controller that follows the metadata among the voters.
 
-        `listeners`: name -> (address, port), where the others reach it. Kafka refuses one that is not caught up and a
-        second change before the first is agreed on. AnswerLost: look at the quorum before the next step."""
+        `listeners`: name -> (address, port), where the others reach it. Kafka refuses one that is not caught up, one that
+        it counts on this or another volume, and a second change before the first is agreed on. AnswerLost: look at the
+        quorum before the next step."""
         request = questions.add_voter(number, directory, listeners, self._connections.milliseconds)
         self._first(self._controllers, request, partial(answers.added, number))
 

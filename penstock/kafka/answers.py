@@ -11,7 +11,7 @@ from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
 from penstock.model.topic import Topic
 
 UNKNOWN_TOPIC = 3
-BROKER_ID_NOT_REGISTERED, DUPLICATE_VOTER, VOTER_NOT_FOUND = 102, 126, 127
+BROKER_ID_NOT_REGISTERED, VOTER_NOT_FOUND = 102, 127
 MIN_ISR = "min.insync.replicas"
 TOPICS_OWN = 1
 """Where a value of DescribeConfigs comes from: it was set on the topic itself."""
@@ -66,9 +66,8 @@ def unregistered(broker: int, answer: Any) -> None:
 
 
 def added(voter: int, answer: Any) -> None:
-    """Of AddRaftVoter. That it is a voter already is as good."""
-    if answer.error_code != DUPLICATE_VOTER:
-        refuse(f"adding voter {voter}", answer.error_code, answer.error_message)
+    """Of AddRaftVoter. That it is a voter already is refused: it may be one on another volume."""
+    refuse(f"adding voter {voter}", answer.error_code, answer.error_message)
 
 
 def removed(voter: int, answer: Any) -> None:

@@ -302,6 +302,14 @@ class Play:
         self.kill(node)
         self.machine.lost[node] = self.machine.volumes.pop(node)
 
+    def lose_a_vote(self, index: int) -> None:
+        """A controller's volume goes, if all of them have theirs and vote: what two lose, nobody can give back."""
+        controllers = [node for node in self.nodes() if node.role is Role.CONTROLLER]
+        if all(node in self.machine.volumes for node in controllers) and self.kafka.votes_of == {
+            node.number: self.machine.volumes[node] for node in controllers
+        }:
+            self.lose_volume(controllers[index])
+
     def delete(self) -> None:
         with self.store.write() as rows:
             record = rows.clusters.get(self.cluster)
@@ -328,6 +336,12 @@ class Play:
             assert all(set(p.isr) - {node.number} for p in held), (
                 f"{node} starts empty and was the last to have the data"
             )
+        elif verb == "start" and node in self.machine.lost:
+            assert node.number not in self.kafka.votes_of, f"{node} starts empty and votes"
+        elif verb == "take the vote":
+            others = [number for number in self.kafka.votes_of if number != node.number]
+            assert len(others) >= 2, f"the vote of {node} is taken and the others are no majority"
+            assert all(map(self._believable, others)), f"the vote of {node} is taken while others are away"
         elif verb in ("stop at once", "stop as futile"):
             assert process is not None
             assert self._useless(process), f"{node} works and was killed"
@@ -342,7 +356,7 @@ class Play:
             assert one_batch, f"{node} goes down beside {away} of elsewhere"
             assert one_pass, f"{node} goes down while {away} are not back"
         if node.role is Role.CONTROLLER:
-            left = {n for n in self.kafka.voters if n != node.number and self._believable(n)}
+            left = {n for n in self.kafka.votes_of if n != node.number and self._believable(n)}
             assert len(left) >= 2, f"the quorum loses its majority with {node}"
             return
         for p in self.kafka.topics:

@@ -20,7 +20,7 @@ class AddRaftVoterRequest(ApiMessage, load_json=__name__):
 
 
 class AddRaftVoterResponse(ApiMessage, load_json=__name__):
-    """Error code 0, or 126: it is a voter."""
+    """Error code 0, or 126: this number is a voter, on this or on another volume."""
 
 
 class RemoveRaftVoterRequest(ApiMessage, load_json=__name__):
