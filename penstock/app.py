@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from ssl import SSLContext
 
 import psutil
 from attrs import frozen
@@ -39,6 +38,7 @@ from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
 from penstock.model.spec import ClusterSpec, ClusterState
 from penstock.pki.authority import Authority
+from penstock.pki.client_certificate import ClientCertificate
 from penstock.pki.private_file import write_private
 from penstock.settings import Realism, Settings
 from penstock.store.reserve import RESERVE_FILE, Reserve
@@ -206,11 +206,11 @@ def _connect(
     return ClusterAdmin(_inner(layout, Role.BROKER), _inner(layout, Role.CONTROLLER), _plane_tls(store, clock, spec))
 
 
-def _plane_tls(store: Store, clock: Callable[[], datetime], spec: ClusterSpec) -> SSLContext:
+def _plane_tls(store: Store, clock: Callable[[], datetime], spec: ClusterSpec) -> ClientCertificate:
     """How the control plane shows itself to a cluster's inner listeners."""
     authority = _authority(store, spec.id, f"{spec.name} inner", clock())
-    leaf = authority.issue(Leaf("", Issuer.CLUSTER, PLANE_NAME, (), (), PLANE_LEAF_DAYS), clock())
-    return mutual_tls_of(authority.certificate_pem, leaf)
+    leaf = Leaf("", Issuer.CLUSTER, PLANE_NAME, (), (), PLANE_LEAF_DAYS)
+    return ClientCertificate(partial(authority.issue, leaf), partial(mutual_tls_of, authority.certificate_pem), clock)
 
 
 def _inner(layout: Sequence[NodeSpec], role: Role) -> list[NodeAddress]:

@@ -15,7 +15,7 @@ from penstock.api import topic_configs
 from penstock.api.arns import cluster_of
 from penstock.api.rooms import Rooms
 from penstock.api.views import shown_state
-from penstock.kafka.brokers import Silence
+from penstock.kafka.connections import Silence
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 from penstock.model.ids import Arn
 from penstock.model.spec import ClusterSpec

@@ -5,32 +5,21 @@ Errors are `KafkaUnreachable` (nobody answered, with each node's reason) and `Ka
 
 from __future__ import annotations
 
-import ssl
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, TypeVar
 
 from penstock.kafka import answers, questions
+from penstock.kafka.connections import Connections, Tls
 from penstock.kafka.reassign import ClusterReassigner
-from penstock.kafka.wire import (
-    DEADLINE,
-    AnswerLost,
-    Connection,
-    KafkaRefused,
-    KafkaUnreachable,
-    NodeAddress,
-    refuse,
-)
+from penstock.kafka.wire import DEADLINE, KafkaRefused, KafkaUnreachable, NodeAddress
 from penstock.model.observation import BrokerSeen, Partition, Quorum
 
 STALE_MS = 3000
 """A broker whose metadata is older than this is not believed about partitions; a healthy one fetches twice a second."""
 
-NOT_LEADER, NOT_CONTROLLER, BROKER_ID_NOT_REGISTERED = 6, 41, 102
 ELECTION_NOT_NEEDED = 84
-
 
 T = TypeVar("T")
 
@@ -38,41 +27,32 @@ T = TypeVar("T")
 class ClusterAdmin:
     """The face of one cluster: `brokers` by REPLICATION_SECURE, `controllers` by CONTROLLER.
 
-    Keeps a connection to each node that it has asked. `unanswered` tells who did not answer when last asked, and why."""
+    `deadline` is the time of one node, in seconds. Threads may share it."""
 
     def __init__(
         self,
         brokers: Sequence[NodeAddress],
         controllers: Sequence[NodeAddress],
-        tls: ssl.SSLContext | None,
+        tls: Tls | None,
         deadline: float = DEADLINE,
     ) -> None:
-        self._brokers = tuple(brokers)
-        self._controllers = tuple(controllers)
-        self._nodes = {node.number: node for node in (*brokers, *controllers)}
-        self._tls = tls
-        self._deadline = deadline
-        self._lock = threading.Lock()
-        self._pool: dict[int, Connection] = {}
-        self._mover: ClusterReassigner | None = None
-        self._unanswered: dict[int, str] = {}
-        self._useful: dict[bool, int] = {}
+        self._brokers = tuple(node.number for node in brokers)
+        self._controllers = tuple(node.number for node in controllers)
+        self._connections = Connections((*brokers, *controllers), tls, deadline)
 
     @property
     def unanswered(self) -> Mapping[int, str]:
         """Number of each node that did not answer when it was last asked -> why."""
-        with self._lock:
-            return dict(self._unanswered)
+        return self._connections.unanswered
 
     def ping(self, number: int) -> bool:
         """Does the node do useful work? A broker reads its metadata, a controller passes the question through raft.
 
         More than a handshake: network threads, handlers and the metadata behind them have to move. Never raises for a
         node that does not answer; `unanswered` has the reason."""
-        node = self._nodes[number]
-        request = questions.nothing() if node in self._brokers else questions.quorum()
+        request = questions.nothing() if number in self._brokers else questions.quorum()
         try:
-            self._call(node, request)
+            self._connections.ask(number, request)
         except KafkaUnreachable:
             return False
         return True
@@ -92,8 +72,8 @@ class ClusterAdmin:
 
         From a broker that the quorum's leader has seen caught up within `STALE_MS`: one that was cut off or frozen would
         answer from its memory. KafkaUnreachable where no broker is that fresh."""
-        late = answers.late(self.quorum(), [node.number for node in self._brokers], STALE_MS)
-        fresh = [node for node in self._brokers if node.number not in late]
+        late = answers.late(self.quorum(), self._brokers, STALE_MS)
+        fresh = [number for number in self._brokers if number not in late]
         if not fresh:
             raise KafkaUnreachable("no broker has followed the metadata lately; " + "; ".join(late.values()))
         metadata = self._first(fresh, questions.topics(), answers.topics)
@@ -108,31 +88,28 @@ class ClusterAdmin:
         Only for a broker that is proved dead: the request carries no epoch and would hit a live successor. Returns when
         the answer is there; no such registration is as good. The next of `via` is asked only while none has got the
         request. AnswerLost: it may or may not have happened; wait for the session to end."""
-        failures = []
-        for number in via:
-            node = self._nodes[number]
-            try:
-                # A fresh connection: on an old one the request could be lost unseen.
-                with Connection.connect(node.address, node.port, self._tls, self._deadline) as connection:
-                    answer = connection.call(questions.unregister(broker), 0, self._deadline)
-            except AnswerLost as error:
-                self._note(node, error)
-                raise
-            except KafkaUnreachable as error:
-                self._note(node, error)
-                failures.append(f"node {number}: {error}")
-                continue
-            if answer.error_code != BROKER_ID_NOT_REGISTERED:
-                refuse(f"unregistering broker {broker}", answer.error_code, answer.error_message)
-            return
-        raise KafkaUnreachable(
-            f"broker {broker} is not unregistered, no other node took the order; {_joined(failures)}"
-        )
+        self._connections.order(via, questions.unregister(broker), partial(answers.unregistered, broker))
+
+    def remove_voter(self, number: int, directory: str) -> None:
+        """Count the controller with this volume no more among the voters; one that is no voter is as good.
+
+        Returns when the others have agreed. AnswerLost: look at the quorum before the next step."""
+        request = questions.remove_voter(number, directory)
+        self._first(self._controllers, request, partial(answers.removed, number))
+
+    def add_voter(self, number: int, directory: str, listeners: Mapping[str, tuple[str, int]]) -> None:
+        """Count a controller that follows the metadata among the voters.
+
+        `listeners`: name -> (address, port), where the others reach it. Kafka refuses one that is not caught up, one that
+        it counts on this or another volume, and a second change before the first is agreed on. AnswerLost: look at the
+        quorum before the next step."""
+        request = questions.add_voter(number, directory, listeners, self._connections.milliseconds)
+        self._first(self._controllers, request, partial(answers.added, number))
 
     def elect_preferred(self, via: int | None = None) -> Mapping[str, str]:
         """Give every partition its preferred leader. Returns `topic-index` -> why, of those that kept another one."""
-        request = questions.elect_preferred(self._milliseconds)
-        nodes = self._brokers if via is None else (self._nodes[via],)
+        request = questions.elect_preferred(self._connections.milliseconds)
+        nodes = self._brokers if via is None else (via,)
         kept = self._first(nodes, request, answers.elections)
         return {partition: why for partition, (code, why) in kept.items() if code not in (0, ELECTION_NOT_NEEDED)}
 
@@ -141,8 +118,7 @@ class ClusterAdmin:
 
         A broker takes its own; those of a controller go to the active controller (Kafka from 4.3 on)."""
         request = questions.set_configs(number, values)
-        node = self._nodes[number]
-        nodes = (node,) if node in self._brokers else self._controllers
+        nodes = (number,) if number in self._brokers else self._controllers
         self._first(nodes, request, answers.altered)
 
     def set_default(self, values: Mapping[str, str]) -> None:
@@ -150,16 +126,13 @@ class ClusterAdmin:
         self._first(self._brokers, questions.set_configs(None, values), answers.altered)
 
     def mover(self) -> ClusterReassigner:
-        """The moving side of the same cluster, over connections of its own."""
-        with self._lock:
-            if self._mover is None:
-                self._mover = ClusterReassigner(self._brokers, self._tls, self._deadline)
-            return self._mover
+        """The moving side of the same cluster, over the same connections."""
+        return ClusterReassigner(self._connections, self._brokers)
 
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
         request = questions.configs(questions.BROKER, [str(number)], names)
-        return self._first((self._nodes[number],), request, answers.configs)[str(number)]
+        return self._first((number,), request, answers.configs)[str(number)]
 
     def topic_config(self, topic: str, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a topic's properties, by name. KafkaRefused (3) where there is no such topic."""
@@ -172,18 +145,12 @@ class ClusterAdmin:
         self, name: str, partitions: int = -1, replicas: int = -1, config: Mapping[str, str] | None = None
     ) -> None:
         """Create a topic; -1 takes the cluster's default. Its leaders may take a moment longer than the answer."""
-        request = questions.create_topic(name, partitions, replicas, config or {}, self._milliseconds)
-        self._first(self._brokers, request, answers.created, again=False)
+        request = questions.create_topic(name, partitions, replicas, config or {}, self._connections.milliseconds)
+        self._connections.order(self._connections.likely(self._brokers), request, answers.created)
 
     def close(self) -> None:
-        """End all connections; the next question opens new ones."""
-        with self._lock:
-            pool, self._pool = self._pool, {}
-            mover, self._mover = self._mover, None
-        if mover is not None:
-            mover.close()
-        for connection in pool.values():
-            connection.close()
+        """End all connections."""
+        self._connections.close()
 
     def __enter__(self) -> ClusterAdmin:
         return self
@@ -193,76 +160,5 @@ class ClusterAdmin:
     ) -> None:
         self.close()
 
-    @property
-    def _milliseconds(self) -> int:
-        return int(self._deadline * 1000)
-
-    def _first(self, nodes: Sequence[NodeAddress], request: Any, read: Callable[[Any], T], *, again: bool = True) -> T:
-        """The first useful answer of these nodes: the one that was last of use first, the silent ones last.
-
-        `again`: the next node may be asked although the one before may have carried it out."""
-        failures: list[str] = []
-        refusal: KafkaRefused | None = None
-        for node in self._ordered(nodes):
-            try:
-                answer = read(self._call(node, request))
-            except KafkaUnreachable as error:
-                failures.append(f"node {node.number}: {error}")
-                if isinstance(error, AnswerLost) and not again:
-                    raise
-            except KafkaRefused as error:
-                if error.code not in (NOT_LEADER, NOT_CONTROLLER):
-                    raise
-                refusal = error
-            else:
-                with self._lock:
-                    self._useful[node in self._brokers] = node.number
-                return answer
-        raise refusal or KafkaUnreachable(f"no node answered {request.name}; {_joined(failures)}")
-
-    def _ordered(self, nodes: Sequence[NodeAddress]) -> Sequence[NodeAddress]:
-        with self._lock:
-            silent, useful = set(self._unanswered), set(self._useful.values())
-        return sorted(nodes, key=lambda node: (node.number in silent, node.number not in useful))
-
-    def _call(self, node: NodeAddress, request: Any) -> Any:
-        until = time.monotonic() + self._deadline
-        version = questions.VERSIONS[type(request)]
-        with self._lock:
-            kept = self._pool.get(node.number)
-        try:
-            if kept is not None and kept.open:
-                try:
-                    answer = kept.call(request, version, self._deadline)
-                except AnswerLost as error:
-                    # The node may have ended an idle connection, or be another process by now: then a new one is due.
-                    if error.timed_out or type(request) in questions.CHANGES_ONCE:
-                        raise
-                else:
-                    self._note(node, None)
-                    return answer
-            fresh = Connection.connect(node.address, node.port, self._tls, max(0.05, until - time.monotonic()))
-            with self._lock:
-                other = self._pool.get(node.number)
-                if other is not None and other is not kept and other.open:
-                    # Another thread was quicker; one connection is enough.
-                    fresh.close()
-                    fresh = other
-                self._pool[node.number] = fresh
-            answer = fresh.call(request, version, max(0.05, until - time.monotonic()))
-        except KafkaUnreachable as error:
-            self._note(node, error)
-            raise
-        self._note(node, None)
-        return answer
-
-    def _note(self, node: NodeAddress, error: KafkaUnreachable | None) -> None:
-        with self._lock:
-            if error is None:
-                self._unanswered.pop(node.number, None)
-            else:
-                self._unanswered[node.number] = str(error)
-
-
-def _joined(failures: Sequence[str]) -> str:
-    return "; ".join(failures) or "there is no node to ask"
+    def _first(self, nodes: Iterable[int], request: Any, read: Callable[[Any], T]) -> T:
+        return self._connections.first(self._connections.likely(nodes), request, read)

@@ -11,6 +11,7 @@ from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
 from penstock.model.topic import Topic
 
 UNKNOWN_TOPIC = 3
+BROKER_ID_NOT_REGISTERED, VOTER_NOT_FOUND = 102, 127
 MIN_ISR = "min.insync.replicas"
 TOPICS_OWN = 1
 """Where a value of DescribeConfigs comes from: it was set on the topic itself."""
@@ -56,6 +57,23 @@ def brokers(answer: Any) -> Mapping[int, BrokerSeen]:
     """Of DescribeCluster 2, asked to include fenced brokers."""
     refuse("describing the cluster", answer.error_code, answer.error_message)
     return {seen.broker_id: BrokerSeen(seen.broker_id, seen.is_fenced) for seen in answer.brokers}
+
+
+def unregistered(broker: int, answer: Any) -> None:
+    """Of UnregisterBroker. No such registration is as good."""
+    if answer.error_code != BROKER_ID_NOT_REGISTERED:
+        refuse(f"unregistering broker {broker}", answer.error_code, answer.error_message)
+
+
+def added(voter: int, answer: Any) -> None:
+    """Of AddRaftVoter. That it is a voter already is refused: it may be one on another volume."""
+    refuse(f"adding voter {voter}", answer.error_code, answer.error_message)
+
+
+def removed(voter: int, answer: Any) -> None:
+    """Of RemoveRaftVoter. That it is no voter is as good."""
+    if answer.error_code != VOTER_NOT_FOUND:
+        refuse(f"removing voter {voter}", answer.error_code, answer.error_message)
 
 
 def topics(answer: Any) -> Mapping[str, tuple[Partition, ...]]:

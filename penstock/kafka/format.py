@@ -54,13 +54,15 @@ def format_node(
     directory: str,
     voters: Sequence[VoterAddress],
     is_controller: bool,
+    joins: bool = False,
     now_ms: int,
 ) -> Mapping[str, bytes]:
     """Path relative to the log directory -> content, for a node that has never run.
 
     `features` are the levels to finalise, `metadata.version` first, as the catalogue of versions lists them; `voters`
     is the whole first quorum, the same for every node, or empty for a static quorum. `number` and `directory` are the
-    node's own. Raises ValueError where Kafka could not start from what was asked."""
+    node's own. A controller that `joins` a quorum learns from its leader who votes: it must not take itself for a voter,
+    and with no data vote on what there was. Raises ValueError where Kafka could not start from what was asked."""
     if is_controller and voters and (number, directory) not in {(v.number, v.directory) for v in voters}:
         raise ValueError(f"controller {number} is not among the voters; a quorum that it never joins cannot start")
     files = {META: meta_properties(kafka_id, number, directory, now_ms)}
@@ -70,7 +72,7 @@ def format_node(
         levels = []
     elif not voters:
         raise ValueError("a static quorum is not offered from Kafka 4.4 on; name the voters of a dynamic one")
-    if voters:
+    if voters and not (is_controller and joins):
         files[FIRST_SNAPSHOT] = _snapshot(_quorum(voters), levels if is_controller else [], now_ms)
     return files
 

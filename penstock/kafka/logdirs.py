@@ -10,9 +10,6 @@ from kafka.protocol.admin import DescribeLogDirsRequest
 
 from penstock.kafka.wire import error_name, refuse
 
-VERSION = 4
-"""The first that tells the room on the volume; every Kafka from 3.3 on speaks it."""
-
 
 @frozen
 class LogDir:

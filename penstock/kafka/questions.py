@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from kafka.protocol.admin import (
+    AlterPartitionReassignmentsRequest,
     CreatePartitionsRequest,
     CreateTopicsRequest,
     DeleteTopicsRequest,
     DescribeClusterRequest,
     DescribeConfigsRequest,
+    DescribeLogDirsRequest,
     DescribeQuorumRequest,
     DescribeTopicPartitionsRequest,
     ElectLeadersRequest,
     IncrementalAlterConfigsRequest,
+    ListPartitionReassignmentsRequest,
 )
 from kafka.protocol.metadata import MetadataRequest
 
-from penstock.kafka.wire import UnregisterBrokerRequest
+from penstock.kafka.messages import AddRaftVoterRequest, RemoveRaftVoterRequest, UnregisterBrokerRequest
+from penstock.kafka.placement import kafka_id_bytes
 
 VERSIONS: Mapping[type, int] = MappingProxyType(
     {
@@ -34,12 +39,15 @@ VERSIONS: Mapping[type, int] = MappingProxyType(
         DescribeQuorumRequest: 2,
         DescribeClusterRequest: 2,
         UnregisterBrokerRequest: 0,
+        AlterPartitionReassignmentsRequest: 1,  # which can be told to keep replication factors; from Kafka 4.1 on
+        ListPartitionReassignmentsRequest: 0,
+        DescribeLogDirsRequest: 4,  # the first that tells the room on the volume
+        AddRaftVoterRequest: 0,
+        RemoveRaftVoterRequest: 0,
     }
 )
-"""Version of each request; every Kafka from 4.0 on speaks them (fenced brokers are listed from DescribeCluster 2)."""
-
-CHANGES_ONCE = (CreateTopicsRequest, UnregisterBrokerRequest)
-"""Requests that are not sent a second time when an answer was lost: the second would not mean the same."""
+"""Version of each request; every Kafka from 4.0 on speaks them, but for what is said (fenced brokers are listed from
+DescribeCluster 2)."""
 
 TOPIC, BROKER = 2, 4
 """Kinds of configured things on the wire; a controller is a BROKER there."""
@@ -52,6 +60,8 @@ _Altered: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
 _Described: Any = DescribeConfigsRequest.DescribeConfigsResource
 _Topic: Any = CreateTopicsRequest.CreatableTopic
 _Unregister: Any = UnregisterBrokerRequest
+_Add: Any = AddRaftVoterRequest
+_Remove: Any = RemoveRaftVoterRequest
 _Parts: Any = DescribeTopicPartitionsRequest
 _More: Any = CreatePartitionsRequest
 _Deleted: Any = DeleteTopicsRequest
@@ -95,6 +105,23 @@ def set_configs(number: int | None, values: Mapping[str, str]) -> Any:
 def unregister(broker: int) -> Any:
     """Take a broker's registration away."""
     return _Unregister(broker_id=broker)
+
+
+def add_voter(number: int, directory: str, listeners: Mapping[str, tuple[str, int]], timeout_ms: int) -> Any:
+    """Count a controller among the voters; `listeners` by name, where the others reach it."""
+    there = [_Add.Listener(name=name, host=host, port=port) for name, (host, port) in listeners.items()]
+    return _Add(
+        cluster_id=None,
+        timeout_ms=timeout_ms,
+        voter_id=number,
+        voter_directory_id=_uuid(directory),
+        listeners=there,
+    )
+
+
+def remove_voter(number: int, directory: str) -> Any:
+    """Count a voter no more."""
+    return _Remove(cluster_id=None, voter_id=number, voter_directory_id=_uuid(directory))
 
 
 def elect_preferred(timeout_ms: int) -> Any:
@@ -147,3 +174,7 @@ def add_partitions(name: str, total: int, timeout_ms: int) -> Any:
 def delete_topic(name: str, timeout_ms: int) -> Any:
     """Delete one topic and its data."""
     return _Deleted(topics=[_Deleted.DeleteTopicState(name=name)], timeout_ms=timeout_ms)
+
+
+def _uuid(directory: str) -> UUID:
+    return UUID(bytes=kafka_id_bytes(directory))

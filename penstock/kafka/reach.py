@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable
 
 from penstock.kafka.brokers import Brokers
+from penstock.kafka.connections import Tls
 from penstock.kafka.listeners import REPLICATION
 from penstock.kafka.topics import Topics
 from penstock.kafka.wire import NodeAddress
@@ -17,9 +17,9 @@ from penstock.model.spec import ClusterSpec
 class Reach:
     """Keeps the connections of each cluster until `forget`, or until the cluster has other brokers.
 
-    `tls` gives the control plane's own context for a cluster's inner listeners."""
+    `tls` gives what the control plane shows to a cluster's inner listeners."""
 
-    def __init__(self, tls: Callable[[ClusterSpec], ssl.SSLContext | None]) -> None:
+    def __init__(self, tls: Callable[[ClusterSpec], Tls | None]) -> None:
         self._tls = tls
         self._lock = threading.Lock()
         self._topics: dict[ClusterId, Topics] = {}

@@ -5,35 +5,22 @@ deadline; every order means the same when it is given twice. Errors are `KafkaUn
 
 from __future__ import annotations
 
-import ssl
-import threading
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
 from typing import Any, TypeVar
 
 from attrs import frozen
 from kafka.protocol.admin import (
     AlterPartitionReassignmentsRequest,
-    DescribeConfigsRequest,
-    DescribeLogDirsRequest,
     IncrementalAlterConfigsRequest,
     ListPartitionReassignmentsRequest,
 )
 
 from penstock.kafka import answers, logdirs, questions
-from penstock.kafka.wire import DEADLINE, AnswerLost, Connection, KafkaUnreachable, NodeAddress, error_name, refuse
+from penstock.kafka.connections import Connections
+from penstock.kafka.wire import error_name, refuse
 
 Key = tuple[str, int]
 """A partition: topic and index."""
-
-VERSIONS: Mapping[Any, int] = {
-    AlterPartitionReassignmentsRequest: 1,  # which can be told to keep replication factors; from Kafka 4.1 on
-    ListPartitionReassignmentsRequest: 0,
-    DescribeLogDirsRequest: logdirs.VERSION,
-    DescribeConfigsRequest: 4,
-    IncrementalAlterConfigsRequest: 1,
-}
 
 NO_REASSIGNMENT_IN_PROGRESS = 85
 SET, DELETE = 0, 1
@@ -72,22 +59,21 @@ class Throttled:
 
 
 class ClusterReassigner:
-    """The moving side of one cluster. Keeps a connection to each broker that it has asked; threads may share it."""
+    """The moving side of one cluster: `brokers` are its numbers of those."""
 
-    def __init__(self, brokers: Sequence[NodeAddress], tls: ssl.SSLContext | None, deadline: float = DEADLINE) -> None:
-        self._brokers = {node.number: node for node in brokers}
-        self._tls = tls
-        self._deadline = deadline
-        self._lock = threading.Lock()
-        self._pool: dict[int, Connection] = {}
+    def __init__(self, connections: Connections, brokers: Iterable[int]) -> None:
+        self._connections = connections
+        self._brokers = tuple(brokers)
 
     def log_dirs(self, number: int) -> tuple[logdirs.LogDir, ...]:
         """The log directories of one broker, in its own words. KafkaUnreachable where it does not answer."""
-        return logdirs.log_dirs(self._ask(number, logdirs.question()))
+        return logdirs.log_dirs(self._connections.ask(number, logdirs.question()))
 
     def reassignments(self) -> Mapping[Key, Reassignment]:
         """Every reassignment under way."""
-        return self._any(ListPartitionReassignmentsRequest(timeout_ms=self._milliseconds, topics=None), _under_way)
+        return self._any(
+            ListPartitionReassignmentsRequest(timeout_ms=self._connections.milliseconds, topics=None), _under_way
+        )
 
     def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
         """Order replicas, preferred leader first, for each partition; None cancels what is under way there.
@@ -104,7 +90,7 @@ class ClusterReassigner:
                 _Reassigned.ReassignablePartition(partition_index=index, replicas=wanted)
             )
         request = AlterPartitionReassignmentsRequest(
-            timeout_ms=self._milliseconds,
+            timeout_ms=self._connections.milliseconds,
             allow_replication_factor_change=False,
             topics=[_Reassigned(name=name, partitions=partitions) for name, partitions in topics.items()],
         )
@@ -135,7 +121,7 @@ class ClusterReassigner:
 
     def limits(self, number: int) -> Mapping[str, int]:
         """The throttle's rates that are set on a broker, by property; empty where there is none. May lag as `throttled`."""
-        seen = self._ask(number, questions.configs(questions.BROKER, [str(number)], RATES))
+        seen = self._connections.ask(number, questions.configs(questions.BROKER, [str(number)], RATES))
         values = answers.configs(seen)[str(number)]
         # Kafka's default is the largest long: no throttle.
         return {name: int(value) for name, value in values.items() if value and int(value) < 2**63 - 1}
@@ -156,28 +142,9 @@ class ClusterReassigner:
 
     def cordoned(self, number: int) -> bool | None:
         """Is the broker closed to new replicas? None where its Kafka knows no such thing."""
-        seen = self._ask(number, questions.configs(questions.BROKER, [str(number)], [CORDONED]))
+        seen = self._connections.ask(number, questions.configs(questions.BROKER, [str(number)], [CORDONED]))
         values = answers.configs(seen)[str(number)]
         return bool(values[CORDONED]) if CORDONED in values else None
-
-    def close(self) -> None:
-        """End all connections; the next question opens new ones."""
-        with self._lock:
-            pool, self._pool = self._pool, {}
-        for connection in pool.values():
-            connection.close()
-
-    def __enter__(self) -> ClusterReassigner:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    @property
-    def _milliseconds(self) -> int:
-        return int(self._deadline * 1000)
 
     def _alter(self, kind: int, wanted: Mapping[str, Mapping[str, str | None]], number: int | None = None) -> None:
         """Set properties of topics, or of one broker; None deletes one."""
@@ -196,47 +163,11 @@ class ClusterReassigner:
         if number is None:
             self._any(request, answers.altered)
         else:
-            answers.altered(self._ask(number, request))
+            answers.altered(self._connections.ask(number, request))
 
     def _any(self, request: Any, read: Callable[[Any], T]) -> T:
-        """The answer of the first broker that gives one, those with a connection first; all pass it to the controller."""
-        failures = []
-        with self._lock:
-            order = sorted(self._brokers, key=lambda number: (number not in self._pool, number))
-        for number in order:
-            try:
-                answer = self._ask(number, request)
-            except KafkaUnreachable as error:
-                failures.append(f"broker {number}: {error}")
-                continue
-            return read(answer)
-        told = "; ".join(failures) or "there is no broker to ask"
-        raise KafkaUnreachable(f"no broker answered {request.name}; {told}")
-
-    def _ask(self, number: int, request: Any) -> Any:
-        node = self._brokers[number]
-        version = VERSIONS[type(request)]
-        until = time.monotonic() + self._deadline
-        with self._lock:
-            kept = self._pool.pop(number, None)
-        if kept is not None and kept.open:
-            try:
-                return self._call(number, kept, request, version, until)
-            except AnswerLost as error:
-                # The broker may have ended an idle connection, or be another process by now: then a new one is due.
-                if error.timed_out:
-                    raise
-        fresh = Connection.connect(node.address, node.port, self._tls, max(0.05, until - time.monotonic()))
-        return self._call(number, fresh, request, version, until)
-
-    def _call(self, number: int, connection: Connection, request: Any, version: int, until: float) -> Any:
-        """Ask, and keep the connection for the next question where it is still good."""
-        answer = connection.call(request, version, max(0.05, until - time.monotonic()))
-        with self._lock:
-            other = self._pool.setdefault(number, connection)
-        if other is not connection:
-            connection.close()
-        return answer
+        """The answer of the first broker that gives one; all pass it to the controller."""
+        return self._connections.first(self._connections.likely(self._brokers), request, read)
 
 
 def _under_way(answer: Any) -> Mapping[Key, Reassignment]:

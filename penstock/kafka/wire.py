@@ -1,7 +1,7 @@
 """One blocking connection to one Kafka node: no threads, no state of the cluster, nothing without a deadline.
 
 Messages are kafka-python's classes, generated from Kafka's schemas, and our own from `messages/`. TLS context in, answers
-out; who is asked, in which order and what an answer means is `admin.py`'s."""
+out; who is asked, and in which order, is `connections.py`'s."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from attrs import frozen
 from cryptography import x509
 from kafka.errors import for_code
 from kafka.protocol.api_header import ResponseClassRegistry
-from kafka.protocol.api_message import ApiMessage
 
 DEADLINE = 1.0
 """Seconds that a node has for one answer where the caller does not say otherwise."""
@@ -31,14 +30,6 @@ CLIENT_ID = "penstock"
 # The library carries no types for these.
 _error_class: Any = for_code
 _answers: Any = ResponseClassRegistry
-
-
-class UnregisterBrokerRequest(ApiMessage, load_json="penstock.kafka.messages"):
-    """Take a broker's registration away (api key 64). It carries no epoch: see `ClusterAdmin.unregister`."""
-
-
-class UnregisterBrokerResponse(ApiMessage, load_json="penstock.kafka.messages"):
-    """Error code 0, or 102: there was no such registration."""
 
 
 @frozen

@@ -63,13 +63,39 @@ class Unregister:
 
 @frozen
 class Rehouse:
-    """Give a broker that has lost its volume another storage identity: written down, so that its next start makes a fresh one."""
+    """Give a node that has lost its volume another storage identity: written down, so that its next start makes a fresh one."""
 
     target: NodeId
     directory: str
 
     def __str__(self) -> str:
         return f"give {self.target} a new volume"
+
+
+@frozen
+class RemoveVoter:
+    """Count a controller that has lost its volume no more among the voters of the metadata quorum."""
+
+    target: NodeId
+    directory: str
+    """Of the lost volume: a voter on another one stays."""
+
+    def __str__(self) -> str:
+        return f"take the vote of {self.target}'s lost volume away"
+
+
+@frozen
+class AddVoter:
+    """Count a running controller that has the metadata among the voters."""
+
+    target: NodeId
+    directory: str
+    """Of the volume that it runs on."""
+    listeners: Mapping[str, tuple[str, int]]
+    """Name -> (address, port), where the other controllers reach it."""
+
+    def __str__(self) -> str:
+        return f"give {self.target} a vote"
 
 
 @frozen
@@ -188,7 +214,9 @@ Action = (
     Start
     | Stop
     | Unregister
+    | RemoveVoter
     | Rehouse
+    | AddVoter
     | Renew
     | Grow
     | Ballast

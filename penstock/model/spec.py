@@ -58,6 +58,8 @@ class NodePlace:
     endpoint: Endpoint | None = None
     restarts: int = 0
     """Raised by RebootBroker: a command turned into state."""
+    joins: bool = False
+    """Its volume is not the first that it had: a controller's then knows no voters, and joins the quorum that there is."""
     leaving: bool = False
     """It is to be emptied and then removed."""
     added: datetime | None = None

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 from fakes.memory_topics import MemoryTopics
 
-from penstock.kafka.brokers import Silence
+from penstock.kafka.connections import Silence
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 
 

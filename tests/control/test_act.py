@@ -2,13 +2,27 @@
 
 import pytest
 from attrs import define, field
-from fakes.views import broker, three_brokers
+from fakes.views import broker, controller, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
 from penstock.kafka.wire import KafkaError, KafkaRefused
-from penstock.model.plan import Ballast, Configure, Grow, How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import (
+    AddVoter,
+    Ballast,
+    Configure,
+    Grow,
+    How,
+    Lead,
+    Reasoned,
+    Remove,
+    RemoveVoter,
+    Renew,
+    Start,
+    Stop,
+    Unregister,
+)
 
 
 @define
@@ -47,6 +61,12 @@ class Recorder:
 
     def unregister(self, broker, via):
         self._note("unregister", broker, via)
+
+    def remove_voter(self, number, directory):
+        self._note("remove voter", number, directory)
+
+    def add_voter(self, number, directory, listeners):
+        self._note("add voter", number, directory, dict(listeners))
 
     def elect_preferred(self, via=None):
         self._note("elect", via)
@@ -87,6 +107,8 @@ def test_what_each_action_calls():
         Ballast(broker(1), held=True),
         Configure(broker(1), {"num.io.threads": "16"}),
         Lead(broker(2)),
+        RemoveVoter(controller(1), "lost"),
+        AddVoter(controller(1), "fresh", {"CONTROLLER": ("127.0.0.9", 9093)}),
         Remove(broker(3)),
     )
     assert recorder.calls == snapshot(
@@ -100,6 +122,8 @@ def test_what_each_action_calls():
             ("ballast", "broker-1", True, 7),
             ("set", None, {"num.io.threads": "16"}),
             ("elect", 2),
+            ("remove voter", 10001, "lost"),
+            ("add voter", 10001, "fresh", {"CONTROLLER": ("127.0.0.9", 9093)}),
             ("remove", "broker-3", 7),
         ]
     )

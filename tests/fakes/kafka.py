@@ -15,6 +15,7 @@ from fakes.mover import FakeMover
 from fakes.world import Machine, Process
 
 from penstock.kafka.accepted import ACCEPTED
+from penstock.kafka.format import FIRST_SNAPSHOT
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
@@ -82,8 +83,13 @@ class FakeKafka:
     machine: Machine
     cluster: ClusterId
     voters: tuple[int, ...]
+    """Numbers of the controllers, whether they vote or not."""
     topics: list[Replicas]
     registrations: dict[int, Registration] = field(factory=dict)
+    votes_of: dict[int, str] = field(factory=dict)
+    """Voter -> directory id of the volume that it votes with."""
+    founders: dict[int, str] = field(factory=dict)
+    """Controller -> its first volume, which has its vote in it. No other one may claim to."""
     leader: int = -1
     epoch: int = 0
     caught_up: dict[int, datetime] = field(factory=dict)
@@ -120,7 +126,12 @@ class FakeKafka:
         return self.machine.now >= process.since + BOOT
 
     def votes(self) -> list[int]:
-        return [number for number in self.voters if self.up(number)]
+        return [number for number in self.voters if self.up(number) and self.counted(number)]
+
+    def counted(self, number: int) -> bool:
+        """The controller's process is on the volume that it votes with."""
+        process = self.process(number)
+        return process is not None and self.votes_of.get(number) == process.spec.incarnation
 
     def serves(self, number: int) -> bool:
         """A broker that the controllers rightly count on; a controller that follows the leader."""
@@ -128,7 +139,7 @@ class FakeKafka:
         if process is None or not self.up(number) or process.stopping is not None:
             return False
         if number in self.voters:
-            return self.leader >= 0
+            return self.leader >= 0 and self.counted(number)
         registration = self.registrations.get(number)
         return registration is not None and registration.pid == process.pid and not registration.fenced
 
@@ -193,8 +204,9 @@ class FakeKafka:
         self.taken[number] = self.taken.get(number, 0) + 1
 
     def _elect(self, now: datetime) -> None:
+        self._found()
         votes = self.votes()
-        majority = len(self.voters) // 2 + 1
+        majority = (len(self.votes_of) + len(self.voters) - len(self.founders)) // 2 + 1
         if self.leader >= 0 and (self.leader not in votes or len(votes) < majority):
             self.leader = -1
         if self.leader < 0:
@@ -208,6 +220,17 @@ class FakeKafka:
                     registration.until = now + SESSION
         if self.leader >= 0:
             self.caught_up |= dict.fromkeys(votes, now)
+
+    def _found(self) -> None:
+        for number in self.voters:
+            process = self.process(number)
+            if process is None:
+                continue
+            spec = process.spec
+            if number not in self.founders:
+                self.founders[number] = self.votes_of[number] = spec.incarnation
+            claims = any(file.path == FIRST_SNAPSHOT for file in spec.files)
+            assert claims == (self.founders[number] == spec.incarnation), f"{number} votes with an empty volume"
 
     def _go_down(self, process: Process, asked: datetime, now: datetime) -> None:
         number = process.spec.id.number
@@ -273,7 +296,8 @@ class FakeKafka:
         return Quorum(
             self.leader,
             self.epoch,
-            tuple(Voter(number, 100, self._behind(number)) for number in self.voters),
+            tuple(Voter(number, 100, self._behind(number), directory) for number, directory in self.votes_of.items()),
+            tuple(observer for number in self.voters if (observer := self._observer(number))),
         )
 
     def partitions(self) -> tuple[Partition, ...]:
@@ -306,6 +330,29 @@ class FakeKafka:
             self._unregister(broker)
         if loss:
             raise AnswerLost("the answer did not come", timed_out=True)
+        self.machine.called()
+
+    def remove_voter(self, number: int, directory: str) -> None:
+        self.quorum()
+        if self.votes_of.get(number) == directory:
+            process, node = self.process(number), NodeId(self.cluster, Role.CONTROLLER, number)
+            assert process is None or process.spec.incarnation != directory, f"{number} runs and lost its vote"
+            assert self.machine.volumes.get(node) != directory, f"{number} has its volume and lost its vote"
+            self.machine.before("take the vote", node)
+            del self.votes_of[number]
+            self.machine.verbs.append(f"take the vote of {number}")
+        self.machine.called()
+
+    def add_voter(self, number: int, directory: str, listeners: Mapping[str, tuple[str, int]]) -> None:
+        self.quorum()
+        assert list(listeners) == ["CONTROLLER"]
+        if number in self.votes_of:
+            raise KafkaRefused(f"adding voter {number}", 126)
+        observer = self._observer(number)
+        if observer is None or observer.directory != directory or observer.behind_ms is None:
+            raise KafkaRefused(f"adding voter {number}", 7)
+        self.votes_of[number] = directory
+        self.machine.verbs.append(f"give {number} a vote")
         self.machine.called()
 
     def elect_preferred(self, via: int | None = None) -> Mapping[str, str]:
@@ -344,6 +391,14 @@ class FakeKafka:
     def _behind(self, number: int) -> int | None:
         seen = self.caught_up.get(number)
         return None if seen is None else int((self.machine.now - seen).total_seconds() * 1000)
+
+    def _observer(self, number: int) -> Voter | None:
+        """A controller that follows and does not vote."""
+        process = self.process(number)
+        if process is None or not self.up(number) or self.counted(number):
+            return None
+        there = self.machine.now >= process.since + BOOT + CATCH_UP
+        return Voter(number, 100, 0 if there else None, process.spec.incarnation)
 
     def any_broker(self) -> None:
         """Some broker takes questions, or KafkaUnreachable."""

@@ -276,7 +276,9 @@ def brokers_of(count: int, spec: ClusterSpec | None = None) -> Seen:
                 Quorum(
                     leader=10_001,
                     epoch=7,
-                    voters=tuple(Voter(10_000 + n, 500, 0 if n == 1 else 200) for n in (1, 2, 3)),
+                    voters=tuple(
+                        Voter(c.id.number, 500, 200 * (n > 0), c.directory) for n, c in enumerate(spec.controllers)
+                    ),
                 )
             ),
             brokers=Known({n: BrokerSeen(n, fenced=False) for n in range(1, count + 1)}),

@@ -20,7 +20,7 @@ def properties(node: int, role: str, quorum: str, log_dir: Path) -> str:
     own = "CONTROLLER://127.0.0.1:9093" if role == "controller" else "PLAINTEXT://127.0.0.1:9092"
     listed = (
         "controller.quorum.bootstrap.servers=" + ",".join(f"{host}:{port}" for _, host, port, _ in VOTERS)
-        if quorum == "dynamic"
+        if quorum != "static"
         else "controller.quorum.voters=" + ",".join(f"{number}@{host}:{port}" for number, host, port, _ in VOTERS)
     )
     return "\n".join(
@@ -38,9 +38,13 @@ def properties(node: int, role: str, quorum: str, log_dir: Path) -> str:
 
 
 def make(kafka: str, jars: Path, java: str) -> None:
-    """Format a controller and a broker of either kind of quorum, and keep what the tool wrote."""
-    for quorum in ("dynamic", "static"):
-        for node, role in ((10001, "controller"), (1, "broker")):
+    """Format a controller and a broker of either kind of quorum, and a controller that joins one; keep what the tool wrote."""
+    for quorum, nodes in (
+        ("dynamic", ((10001, "controller"), (1, "broker"))),
+        ("static", ((10001, "controller"), (1, "broker"))),
+        ("joining", ((10001, "controller"),)),
+    ):
+        for node, role in nodes:
             with tempfile.TemporaryDirectory() as work:
                 log_dir, config = Path(work, "log"), Path(work, "server.properties")
                 config.write_text(properties(node, role, quorum, log_dir))
@@ -49,6 +53,8 @@ def make(kafka: str, jars: Path, java: str) -> None:
                 if quorum == "dynamic" and role == "controller":
                     listed = (f"{number}@{host}:{port}:{directory}" for number, host, port, directory in VOTERS)
                     command += ["--initial-controllers", ",".join(listed)]
+                if quorum == "joining":
+                    command += ["--no-initial-controllers"]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={"TZ": "UTC"})
                 target = GOLDEN / kafka / quorum / role
                 shutil.rmtree(target, ignore_errors=True)

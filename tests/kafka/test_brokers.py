@@ -8,12 +8,13 @@ from contextlib import ExitStack
 from uuid import UUID
 
 import pytest
-from fakes.broker_node import HANG_UP, SILENCE, BrokerNode
+from fakes.kafka_node import HANG_UP, SILENCE
 from kafka.protocol.admin import DeleteTopicsRequest, DeleteTopicsResponse
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from penstock.kafka import answers, questions
-from penstock.kafka.brokers import KEPT, Brokers, Silence
+from penstock.kafka.brokers import Brokers
+from penstock.kafka.connections import KEPT, Silence
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable, NodeAddress
 
 DEADLINE, FOR_EACH = 1.0, 0.3
@@ -22,17 +23,9 @@ NOBODY = NodeAddress(9, "127.0.0.1", 1)
 
 
 @pytest.fixture
-def nodes():
+def nodes(nodes):
     """A function that starts nodes; they answer Metadata until a test says otherwise."""
-    with ExitStack() as stack:
-
-        def start(*numbers):
-            made = [BrokerNode(number).on(MetadataRequest, EMPTY) for number in numbers]
-            for node in made:
-                stack.callback(node.close)
-            return made
-
-        yield start
+    return lambda *numbers: [node.on(MetadataRequest, EMPTY) for node in nodes(*numbers)]
 
 
 @pytest.fixture
@@ -211,7 +204,9 @@ def test_many_threads_ask_at_once_and_few_connections_are_kept(nodes, brokers):
     for _ in range(3):
         ask(asked)
     assert len(one.streams) == 8
-    assert len(asked._kept) == KEPT
+    for _ in range(8 - KEPT):
+        assert one.gone.acquire(timeout=5), "more connections are kept than should be"
+    assert not one.gone.acquire(blocking=False), "fewer connections are kept than should be"
 
 
 def test_a_call_under_way_while_all_is_closed_leaves_no_connection_open(nodes, brokers):
@@ -232,6 +227,5 @@ def test_a_call_under_way_while_all_is_closed_leaves_no_connection_open(nodes, b
     go.set()
     caller.join()
     assert found == [{}]
-    assert asked._kept == []
-    one.gone.acquire(timeout=5)
+    assert one.gone.acquire(timeout=5)
     assert one.streams[0].fileno() == -1, "the connection is still open"

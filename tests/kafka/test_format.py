@@ -5,6 +5,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from kafka.record.memory_records import MemoryRecords
@@ -39,6 +40,11 @@ def formatted(**changed):
     return format_node(**(asked | changed))
 
 
+def joined(directory):
+    """The voters, the first of them on another volume."""
+    return (evolve(VOTERS[0], directory=directory), *VOTERS[1:])
+
+
 def timeless(path, content):
     """Times, and the checksums over them, set to zero."""
     if path == META:
@@ -55,8 +61,10 @@ def timeless(path, content):
     return bytes(out)
 
 
-@pytest.mark.parametrize("quorum", ["dynamic", "static"])
-@pytest.mark.parametrize("role", ["controller", "broker"])
+@pytest.mark.parametrize(
+    ("quorum", "role"),
+    [(q, r) for q in ("dynamic", "static") for r in ("controller", "broker")] + [("joining", "controller")],
+)
 @pytest.mark.parametrize("version", sorted(v for v, row in catalogue().items() if row.mode == "kraft"))
 def test_kafkas_own_tool_would_have_written_the_same(version, quorum, role):
     row = catalogue()[version]
@@ -70,9 +78,10 @@ def test_kafkas_own_tool_would_have_written_the_same(version, quorum, role):
         layout=layout_of(row.kafka),
         features=row.features,
         number=10001 if role == "controller" else 1,
-        directory=re.search(r"directory\.id=(\S+)", tool[META].decode())[1],
-        voters=VOTERS if quorum == "dynamic" else (),
+        directory=(directory := re.search(r"directory\.id=(\S+)", tool[META].decode())[1]),
+        voters=VOTERS if quorum == "dynamic" else joined(directory) if quorum == "joining" else (),
         is_controller=role == "controller",
+        joins=quorum == "joining",
     )
     assert {path: timeless(path, content) for path, content in ours.items()} == {
         path: timeless(path, content) for path, content in tool.items()
@@ -105,6 +114,12 @@ def test_the_same_first_snapshot_lies_on_every_node_of_a_dynamic_quorum():
 def test_a_controller_that_the_quorum_does_not_know_is_not_formatted():
     with pytest.raises(ValueError, match="not among the voters"):
         formatted(directory=DIRECTORIES[1])
+
+
+def test_a_controller_that_joins_does_not_claim_to_vote_in_any_layout():
+    assert sorted(formatted(joins=True)) == [BOOTSTRAP, META]
+    assert sorted(formatted(joins=True, layout=FormatLayout.FIRST_SNAPSHOT)) == [META]
+    assert FIRST_SNAPSHOT in formatted(joins=True, number=1, is_controller=False), "a broker never votes"
 
 
 def test_a_static_quorum_is_not_offered_with_the_new_layout():

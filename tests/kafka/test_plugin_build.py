@@ -23,9 +23,10 @@ from kafka.protocol.consumer import FetchRequest
 
 from penstock.kafka import plugin, versions
 from penstock.kafka.listeners import CLIENT, REPLICATION
+from penstock.kafka.messages import UnregisterBrokerRequest
 from penstock.kafka.rehearsal import Rehearsal, rehearsal
 from penstock.kafka.runtime import Runtime, prepare
-from penstock.kafka.wire import Connection, UnregisterBrokerRequest, mutual_tls
+from penstock.kafka.wire import Connection, mutual_tls
 from penstock.model.ids import FIRST_CONTROLLER, Role
 from penstock.settings import default_cache
 

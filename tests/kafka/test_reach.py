@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from attrs import evolve
-from fakes.broker_node import BrokerNode
+from fakes.kafka_node import KafkaNode
 from fakes.views import desired
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
@@ -17,7 +17,7 @@ from penstock.model.spec import Endpoint
 
 @pytest.fixture
 def node():
-    made = BrokerNode(1)
+    made = KafkaNode(1)
     made.on(MetadataRequest, MetadataResponse(brokers=[], cluster_id="c", controller_id=1, topics=[], version=12))
     yield made
     made.close()

@@ -1,113 +1,35 @@
 """Moving replicas over the wire: what brokers are asked, what their answers mean, and who is asked when one is silent."""
 
-import socket
-import struct
-import threading
-from contextlib import ExitStack
+from __future__ import annotations
 
 import pytest
+from fakes.kafka_node import SILENCE
 from kafka.protocol.admin import (
-    AlterPartitionReassignmentsRequest,
     AlterPartitionReassignmentsResponse,
     DescribeConfigsRequest,
     DescribeConfigsResponse,
-    DescribeLogDirsRequest,
     DescribeLogDirsResponse,
-    IncrementalAlterConfigsRequest,
     IncrementalAlterConfigsResponse,
-    ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsResponse,
 )
 
 from penstock.kafka.logdirs import held
-from penstock.kafka.reassign import RATES, REPLICAS, ClusterReassigner, Reassignment, Throttled
-from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable, NodeAddress
+from penstock.kafka.reassign import RATES, REPLICAS, Reassignment, Throttled
+from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 
-KINDS = {
-    kind.API_KEY: kind
-    for kind in (
-        AlterPartitionReassignmentsRequest,
-        DescribeConfigsRequest,
-        DescribeLogDirsRequest,
-        IncrementalAlterConfigsRequest,
-        ListPartitionReassignmentsRequest,
-    )
-}
 LONG, SHORT = 20.0, 0.5
 """Seconds: where an answer comes, and where none does."""
 
 
-class Broker:
-    """A broker that answers with what `answer(request)` gives; None: it says nothing."""
-
-    def __init__(self, number, answer):
-        self.number, self.answer = number, answer
-        self.asked, self.streams = [], []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.threads = [threading.Thread(target=self._accept)]
-        self.threads[0].start()
-
-    @property
-    def address(self):
-        return NodeAddress(self.number, "127.0.0.1", self.listener.getsockname()[1])
-
-    def _accept(self):
-        while True:
-            try:
-                stream, _ = self.listener.accept()
-            except OSError:
-                return
-            self.streams.append(stream)
-            self.threads.append(threading.Thread(target=self._serve, args=(stream,)))
-            self.threads[-1].start()
-
-    def _serve(self, stream):
-        with stream:
-            try:
-                while head := stream.recv(4, socket.MSG_WAITALL):
-                    data = stream.recv(struct.unpack(">i", head)[0], socket.MSG_WAITALL)
-                    key, version, correlation = struct.unpack_from(">hhi", data)
-                    request = KINDS[key].decode(data, version=version, header=True)
-                    self.asked.append(request)
-                    if (answer := self.answer(request)) is not None:
-                        body = struct.pack(">ib", correlation, 0) + answer.encode(version=version)
-                        stream.sendall(struct.pack(">i", len(body)) + body)
-            except OSError:
-                return
-
-    def hang_up(self):
-        for stream in self.streams:
-            try:
-                stream.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
-
-    def close(self):
-        # A blocked accept only notices a shutdown, not a close.
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.hang_up()
-        for thread in self.threads:
-            thread.join()
-
-
 @pytest.fixture
-def cluster():
-    """A function: answers of brokers 1, 2, … -> (reassigner, those brokers)."""
-    with ExitStack() as stack:
+def cluster(nodes, admin):
+    """A function: what brokers 1, 2, … reply to everything -> (the moving side, those brokers)."""
 
-        def start(*replies, deadline=LONG):
-            brokers = [Broker(number, reply) for number, reply in enumerate(replies, 1)]
-            for broker in brokers:
-                stack.callback(broker.close)
-            moves = stack.enter_context(ClusterReassigner([b.address for b in brokers], None, deadline))
-            return moves, brokers
+    def start(*replies, deadline=LONG):
+        brokers = [node.always(reply) for node, reply in zip(nodes(*range(1, 1 + len(replies))), replies, strict=True)]
+        return admin(*brokers, deadline=deadline).mover(), brokers
 
-        yield start
-
-
-def silent(request):
-    return None
+    return start
 
 
 def ordered(*codes, error=0):
@@ -221,7 +143,7 @@ def test_an_order_carries_each_partition_and_may_not_change_replication_factors(
 
 
 def test_nothing_to_order_asks_nobody(cluster):
-    moves, (broker,) = cluster(silent)
+    moves, (broker,) = cluster(SILENCE)
     assert moves.reassign({}) == {}
     moves.throttle({})
     assert broker.asked == []
@@ -253,7 +175,7 @@ def test_what_is_under_way_is_told_whoever_ordered_it(cluster):
 
 
 def test_another_broker_takes_the_order_where_the_first_says_nothing(cluster):
-    moves, (one, two) = cluster(silent, under_way, deadline=2)
+    moves, (one, two) = cluster(SILENCE, under_way, deadline=2)
     assert moves.reassignments()
     assert (len(one.asked), len(two.asked)) == (1, 1)
     assert moves.reassignments()
@@ -261,8 +183,8 @@ def test_another_broker_takes_the_order_where_the_first_says_nothing(cluster):
 
 
 def test_when_nobody_answers_the_error_tells_of_each(cluster):
-    moves, _ = cluster(silent, silent, deadline=SHORT)
-    with pytest.raises(KafkaUnreachable, match=r"broker 1: .* did not answer .*; broker 2: .* did not answer"):
+    moves, _ = cluster(SILENCE, SILENCE, deadline=SHORT)
+    with pytest.raises(KafkaUnreachable, match=r"node 1: .* did not answer .*; node 2: .* did not answer"):
         moves.reassignments()
 
 
@@ -289,7 +211,7 @@ def test_what_lies_in_a_failed_directory_is_not_taken_for_nothing(cluster):
 
 
 def test_only_the_broker_itself_is_asked_for_its_directories(cluster):
-    moves, (_, two) = cluster(silent, directories(directory()), deadline=SHORT)
+    moves, (_, two) = cluster(SILENCE, directories(directory()), deadline=SHORT)
     with pytest.raises(AnswerLost):
         moves.log_dirs(1)
     assert two.asked == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
-from fakes.broker_node import HANG_UP, BrokerNode
+from fakes.kafka_node import HANG_UP, KafkaNode
 from kafka.protocol.admin import (
     CreatePartitionsRequest,
     CreatePartitionsResponse,
@@ -32,7 +32,7 @@ NO_ID = UUID(int=0)
 
 @pytest.fixture
 def node():
-    made = BrokerNode(1)
+    made = KafkaNode(1)
     yield made
     made.close()
 

@@ -39,8 +39,9 @@ from kafka.protocol.metadata import ApiVersionsRequest
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Plane, until
 
+from penstock.kafka.messages import UnregisterBrokerRequest
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
-from penstock.kafka.wire import Connection, KafkaUnreachable, UnregisterBrokerRequest
+from penstock.kafka.wire import Connection, KafkaUnreachable
 from penstock.model.ids import ClusterId
 from penstock.store.seal import load_key
 from penstock.store.store import Store

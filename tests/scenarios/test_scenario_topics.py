@@ -74,6 +74,7 @@ def test_a_topic_made_by_the_api_takes_records_and_grows(topics: Cluster) -> Non
 
 def test_a_topic_made_by_a_client_is_listed_with_its_arn(topics: Cluster) -> None:
     make_topic(topics.client("tls"), "client-made", 4)
+    until(lambda: "client-made" in names(topics), "the broker that is asked sees it")  # the client's may be another
     (seen,) = topics.plane.kafka.list_topics(ClusterArn=topics.arn, TopicNameFilter="client-m")["Topics"]
     assert seen == {
         "TopicArn": topics.arn.replace(":cluster/", ":topic/") + "/client-made",

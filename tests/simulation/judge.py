@@ -107,6 +107,10 @@ class Judge:
                 assert not retired or not self._counted_on(node), (
                     f"{node} was killed and {self._counted_on(node)} count on it"
                 )
+            case "take the vote":
+                others = [number for number in self.play.kafka.votes_of if number != node.number]
+                assert len(others) >= 2, f"the vote of {node} is taken and the others are no majority"
+                assert all(map(self._believable, others)), f"the vote of {node} is taken while others are away"
             case "retire":
                 assert self._spec().place(node).leaving, f"{node} was written out and nobody asked for that"
                 assert process is None, f"{node} runs and was written out"
@@ -124,11 +128,14 @@ class Judge:
 
     def _judge_storage(self, node: NodeId) -> None:
         self.rebuilt = {other for other in self.rebuilt if other in self.play.nodes() and not self._has_all(other)}
-        others = [other for other in (*self.rebuilt, *self.quarantined) if other != node]
+        # Records are on brokers and metadata is on controllers: neither is put at risk by the other's being rebuilt.
+        others = [other for other in (*self.rebuilt, *self.quarantined) if other != node and other.role is node.role]
         assert not others, f"the storage of {node} was given up while that of {others} is not whole again"
 
     def _judge_empty_start(self, node: NodeId) -> None:
-        if node in self.play.machine.lost and node.role is Role.BROKER:
+        if node in self.play.machine.lost and node.role is Role.CONTROLLER:
+            assert node.number not in self.play.kafka.votes_of, f"{node} starts empty and votes"
+        elif node in self.play.machine.lost:
             for partition in self.play.kafka.holds(node.number):
                 left = set(partition.isr) - {node.number}
                 assert left, f"{node} starts empty and was the last to have {partition.key}"
@@ -141,7 +148,7 @@ class Judge:
             assert when == self.play.passes, f"{node} goes down while {other} is not back"
         kafka = self.play.kafka
         if node.role is Role.CONTROLLER:
-            left = {n for n in kafka.voters if n != node.number and self._believable(n)}
+            left = {n for n in kafka.votes_of if n != node.number and self._believable(n)}
             assert len(left) >= 2, f"the quorum loses its majority with {node}"
             return
         if self._spec().place(node).leaving:

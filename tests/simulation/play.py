@@ -25,7 +25,7 @@ from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.sentences import explained
 from penstock.control.cluster.surroundings import Surroundings
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
-from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId
+from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationKind
@@ -351,6 +351,14 @@ class Play:
         )
         self._woken = True
         return identity
+
+    def lose_a_vote(self, index: int) -> None:
+        """A controller's volume goes, if all of them have theirs and vote: what two lose, nobody can give back."""
+        controllers = [node for node in self.nodes() if node.role is Role.CONTROLLER]
+        if all(node in self.machine.volumes for node in controllers) and self.kafka.votes_of == {
+            node.number: self.machine.volumes[node] for node in controllers
+        }:
+            self.lose_volume(controllers[index])
 
     def delete(self) -> None:
         with self.store.write() as rows:

@@ -36,6 +36,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("crash after"), st.integers(0, 6)),
     st.tuples(st.just("plane down"), st.sampled_from([0.5, 5.0, 90.0])),
     st.tuples(st.just("lose an answer"), st.sampled_from(["late", "applied", "dropped"])),
+    st.tuples(st.just("lose a vote"), st.integers(0, 2)),
     st.tuples(st.just("kill all")),
     st.tuples(st.just("suspend all controllers")),
     st.tuples(st.just("lose wake-ups")),
@@ -88,6 +89,8 @@ def befall(play, event):
             play.down(first)
         case "lose an answer":
             play.lose_an_answer(first)
+        case "lose a vote":
+            play.lose_a_vote(first)
         case "kill all":
             for node in play.nodes():
                 play.kill(node)

@@ -214,11 +214,78 @@ def test_a_broker_that_was_alone_with_some_data_stays_down_and_says_why(play):
     assert "orders-3 in sync" in play.record().status.message
 
 
-def test_a_controller_that_lost_its_votes_is_not_given_an_empty_volume(play):
-    play.lose_volume(play.node(4))
+@pytest.mark.parametrize("index", [3, 4])
+@pytest.mark.parametrize("crash_after", [None, *range(5)])
+def test_a_controller_that_lost_its_volume_votes_again_on_a_new_one_wherever_the_control_plane_dies(
+    play, index, crash_after
+):
+    node = play.node(index)
+    before = dict(play.kafka.votes_of)
+    play.machine.verbs.clear()
+    play.machine.crash_after = crash_after
+    play.lose_volume(node)
+    play.settle(60)
+    assert [verb for verb in play.machine.verbs if verb != "elect"] == [
+        f"take the vote of {node.number}",
+        f"rehouse {node}",
+        f"start {node}",
+        f"give {node.number} a vote",
+    ]
+    after = play.record().spec.place(node).directory
+    assert after != before[node.number]
+    assert play.kafka.votes_of == before | {node.number: after}
+
+
+def test_two_controllers_that_lost_their_votes_are_not_given_empty_volumes(play):
+    play.machine.verbs.clear()
+    for index in (3, 4):
+        play.lose_volume(play.node(index))
     play.run(30)
+    assert play.machine.verbs == []
+    assert "vote" in play.record().status.message
+
+
+def test_a_controller_that_lost_its_volume_waits_for_another_that_is_away(play):
+    play.machine.ill(play.node(3)).refuses = 1000
+    play.kill(play.node(3))
+    play.lose_volume(play.node(4))
+    play.run(20)
     assert play.machine.process(play.node(4)) is None
-    assert "votes" in play.record().status.message
+    play.settle(60)
+
+
+def test_a_controller_that_loses_one_volume_after_the_other_is_replaced_each_time(play):
+    node, seen = play.node(5), set()
+    for _ in range(3):
+        play.lose_volume(node)
+        play.settle(60)
+        seen.add(play.kafka.votes_of[node.number])
+    assert len(seen) == 3
+
+
+def test_a_volume_that_is_lost_again_before_it_has_a_vote_is_replaced_too(play):
+    node = play.node(4)
+    play.lose_volume(node)
+    play.until(lambda: play.machine.process(node) is not None)
+    play.lose_volume(node)
+    play.settle(60)
+
+
+def test_a_vote_that_comes_back_with_a_new_leader_is_taken_away_again(play):
+    """What a leader has not had agreed on is gone with it, and the next one counts the lost volume as before."""
+    node = play.node(4)
+    lost = play.kafka.votes_of[node.number]
+    play.lose_volume(node)
+    play.until(lambda: play.machine.process(node) is not None)
+    play.kafka.votes_of[node.number] = lost
+    play.settle(60)
+    assert play.kafka.votes_of[node.number] == play.record().spec.place(node).directory
+
+
+def test_a_broker_and_a_controller_that_lost_their_volumes_are_both_replaced(play):
+    play.lose_volume(play.node(1))
+    play.lose_volume(play.node(4))
+    play.settle(60)
 
 
 def test_a_node_that_cannot_be_seen_is_not_touched(play):

@@ -15,6 +15,7 @@ from penstock.model.ids import NodeId
 from penstock.model.node import Leaf, NodeSpec
 from penstock.model.plan import (
     Action,
+    AddVoter,
     Ballast,
     Configure,
     Cordon,
@@ -24,6 +25,7 @@ from penstock.model.plan import (
     Reassign,
     Rehouse,
     Remove,
+    RemoveVoter,
     Renew,
     Retire,
     Start,
@@ -124,6 +126,10 @@ def act(action: Action, hands: Hands) -> str:
             hands.compute.stop(target, how, hands.fence)
         case Unregister(target, via):
             hands.admin().unregister(target.number, [broker.number for broker in via])
+        case RemoveVoter(target, directory):
+            hands.admin().remove_voter(target.number, directory)
+        case AddVoter(target, directory, listeners):
+            hands.admin().add_voter(target.number, directory, listeners)
         case Rehouse(target, directory):
             hands.write_down(target, directory)
         case Renew(node, paths):

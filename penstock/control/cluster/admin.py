@@ -53,6 +53,12 @@ class Admin(Protocol):
     def unregister(self, broker: int, via: Sequence[int]) -> None:
         """UnregisterBroker; success too where it is not registered."""
 
+    def remove_voter(self, number: int, directory: str) -> None:
+        """Take the controller with this volume from the voters; success too where it is none."""
+
+    def add_voter(self, number: int, directory: str, listeners: Mapping[str, tuple[str, int]]) -> None:
+        """Make a controller that is caught up a voter; refused where the quorum counts it on whichever volume."""
+
     def elect_preferred(self, via: int | None = None) -> Mapping[str, str]:
         """Elect the preferred leaders of all partitions; returns partition -> why, of those that kept another leader."""
 

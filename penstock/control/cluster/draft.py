@@ -7,7 +7,7 @@ from datetime import datetime
 from penstock.control.cluster.safety import may_go_down
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView
-from penstock.model.plan import Action, Plan, Reasoned, Rehouse, Restart, Roll, Stop, Waiting
+from penstock.model.plan import Action, Plan, Reasoned, Rehouse, RemoveVoter, Restart, Roll, Stop, Waiting
 
 PARTITIONS = 3
 """The depth of a look that includes partitions."""
@@ -100,8 +100,8 @@ class Draft:
 
     @property
     def rehoused(self) -> bool:
-        """Does this plan give some node a new storage identity?"""
-        return any(isinstance(reasoned.action, Rehouse) for reasoned in self._actions)
+        """Does this plan give some node a new storage identity, or take the vote of an old one away?"""
+        return any(isinstance(reasoned.action, Rehouse | RemoveVoter) for reasoned in self._actions)
 
     def ended(self, node: NodeId) -> bool:
         """Does this plan stop the node already?"""

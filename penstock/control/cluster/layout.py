@@ -134,6 +134,7 @@ def _formatted(spec: ClusterSpec, place: NodePlace, frame: Frame) -> tuple[File,
             if c.endpoint is not None
         ],
         is_controller=place.id.role is Role.CONTROLLER,
+        joins=place.joins,
         now_ms=int(spec.created.timestamp() * 1000),
     )
     return tuple(File(path, content, Applies.FORMAT) for path, content in files.items())

@@ -177,7 +177,9 @@ class ClusterReconciler:
         return carry_out(plan.actions, hands, around.together)
 
     def _rehouse(self, node: NodeId, directory: str) -> None:
-        self._amend(node.cluster, lambda spec: spec.with_place(evolve(spec.place(node), directory=directory)))
+        self._amend(
+            node.cluster, lambda spec: spec.with_place(evolve(spec.place(node), directory=directory, joins=True))
+        )
 
     def _retire(self, node: NodeId) -> None:
         self._amend(node.cluster, lambda spec: spec.without(node))

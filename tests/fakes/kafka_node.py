@@ -1,4 +1,4 @@
-"""A broker on a socket that answers each kind of request with what a test gives, keeps silent, or hangs up."""
+"""A broker or controller on a socket that answers each kind of request with what a test gives, keeps silent, or hangs up."""
 
 from __future__ import annotations
 
@@ -6,38 +6,26 @@ import socket
 import struct
 import threading
 
-from kafka.protocol.admin import (
-    CreatePartitionsRequest,
-    CreateTopicsRequest,
-    DeleteTopicsRequest,
-    DescribeConfigsRequest,
-    DescribeTopicPartitionsRequest,
-    IncrementalAlterConfigsRequest,
-)
-from kafka.protocol.metadata import MetadataRequest
+from kafka.protocol.api_message import ApiMessage
 
+from penstock.kafka.questions import VERSIONS
 from penstock.kafka.wire import NodeAddress
 
 SILENCE, HANG_UP = object(), object()
-REQUESTS = {
-    kind.API_KEY: kind
-    for kind in (
-        CreatePartitionsRequest,
-        CreateTopicsRequest,
-        DeleteTopicsRequest,
-        DescribeConfigsRequest,
-        DescribeTopicPartitionsRequest,
-        IncrementalAlterConfigsRequest,
-        MetadataRequest,
-    )
-}
+PATIENCE = 0.3
+"""Seconds that a caller gives a node: little where a test waits for it in vain."""
+REQUESTS: dict[int, type[ApiMessage]] = {kind.API_KEY: kind for kind in VERSIONS}
 
 
-class BrokerNode:
-    """`replies`: kind of request -> response, SILENCE, HANG_UP, or a function of the request that gives one of these."""
+class KafkaNode:
+    """`replies`: kind of request -> response, raw bytes, SILENCE, HANG_UP, or a function of the request that gives one."""
 
-    def __init__(self, number):
+    def __init__(self, number, tls=None):
         self.number = number
+        self.tls = tls
+        """The context of a listener that wants a certificate of its clients; None: plaintext."""
+        self.shown = []
+        """DER of the certificate that each client showed."""
         self.replies = {}
         self.asked = []
         self.streams = []
@@ -52,6 +40,11 @@ class BrokerNode:
         self.replies[kind] = reply
         return self
 
+    def always(self, reply):
+        """The same reply to every kind of request."""
+        self.replies = dict.fromkeys(REQUESTS.values(), reply)
+        return self
+
     def names(self):
         """What it was asked, by the names of the requests."""
         return [request.name.removesuffix("Request") for request in self.asked]
@@ -60,11 +53,13 @@ class BrokerNode:
         """End every connection that is open now."""
         for stream in self.streams:
             try:
-                stream.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(stream, socket.SHUT_RDWR)  # below TLS: as a process that died
             except OSError:
                 continue
 
     def close(self):
+        if self._listener.fileno() < 0:
+            return
         self._listener.shutdown(socket.SHUT_RDWR)  # a blocked accept notices this, and not a close
         self._listener.close()
         self.hang_up()
@@ -84,10 +79,14 @@ class BrokerNode:
             server.join()
 
     def _serve(self, stream):
-        with stream:
+        if self.tls is not None:
+            at = self.streams.index(stream)
+            stream = self.streams[at] = self.tls.wrap_socket(stream, server_side=True)
+            self.shown.append(stream.getpeercert(binary_form=True))
+        with stream, stream.makefile("rb") as incoming:
             try:
-                while head := stream.recv(4, socket.MSG_WAITALL):
-                    data = stream.recv(struct.unpack(">i", head)[0], socket.MSG_WAITALL)
+                while head := incoming.read(4):
+                    data = incoming.read(struct.unpack(">i", head)[0])
                     if not self._answer(stream, data):
                         break
             except OSError:
@@ -102,7 +101,9 @@ class BrokerNode:
         reply = reply(request) if callable(reply) else reply
         if reply is SILENCE or reply is HANG_UP:
             return reply is SILENCE
-        # All versions in use are flexible: their header ends with its (empty) tagged fields.
-        body = struct.pack(">ib", correlation, 0) + reply.encode(version=version)
-        stream.sendall(struct.pack(">i", len(body)) + body)
+        if not isinstance(reply, bytes):
+            # All versions in use are flexible: their header ends with its (empty) tagged fields.
+            body = struct.pack(">ib", correlation, 0) + reply.encode(version=version)
+            reply = struct.pack(">i", len(body)) + body
+        stream.sendall(reply)
         return True
