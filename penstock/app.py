@@ -26,7 +26,7 @@ from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.surroundings import Surroundings
 from penstock.control.loop import Loop, boot_seconds
 from penstock.kafka.admin import ClusterAdmin
-from penstock.kafka.listeners import CONTROLLER, REPLICATION, STANDARD_PORTS
+from penstock.kafka.listeners import CONTROLLER, REPLICATION, standard_ports
 from penstock.kafka.plugin import AUTHORIZER
 from penstock.kafka.properties import PLANE_NAME
 from penstock.kafka.reach import Reach
@@ -36,7 +36,7 @@ from penstock.kafka.versions import catalogue
 from penstock.kafka.wire import NodeAddress, mutual_tls_of, shown_since
 from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
-from penstock.model.spec import ClusterSpec, ClusterState
+from penstock.model.spec import ClientBroker, ClusterSpec, ClusterState
 from penstock.pki.authority import Authority
 from penstock.pki.client_certificate import ClientCertificate
 from penstock.pki.private_file import write_private
@@ -133,6 +133,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         still_ours=lambda: store.term() == fence,
         probe=shown_since,
         together=ThreadPoolExecutor(ACTS_AT_ONCE, "act").map,
+        network_address=settings.network_address,
     )
     return App(settings, store, compute, runtimes, ClusterReconciler(around), around, clock, fence)
 
@@ -157,8 +158,10 @@ def node_user(settings: Settings) -> User | None:
 
 def premises(settings: Settings) -> Premises:
     """What nodes of this home would find on this machine. Nothing is made or claimed, the home included."""
-    ports = sorted(set(STANDARD_PORTS.values()))
-    return look(settings.home.absolute(), settings.network_registry, ports, settings.volume_kind)
+    ports = sorted({port for role in Role for port in standard_ports(role, ClientBroker.TLS_PLAINTEXT).values()})
+    return look(
+        settings.home.absolute(), settings.network_registry, ports, settings.volume_kind, settings.network_address
+    )
 
 
 def _frame(
@@ -239,6 +242,7 @@ class ControlPlane:
             versions=catalogue(),
             pages=Pages(load_key(settings.home / KEY_FILE)),
             topics=self.reach.topics,
+            no_ipv6=lambda: self.app.compute.capabilities.no_ipv6,
         )
         self.gateway = Gateway(
             handlers(rooms),

@@ -1,17 +1,24 @@
 """One typed Settings from file, environment and flags; the later wins. `doctor` prints what is in force and from where.
 
-`penstock.toml` lies in the home; variables are `PENSTOCK_` and the setting's name."""
+`penstock.toml` lies in the home, and may group settings in tables (`flat`); variables are `PENSTOCK_` and the setting's name."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from penstock.model.volume import VolumeKind
 
@@ -83,6 +90,11 @@ class Settings(BaseSettings):
         Path("/var/tmp/penstock-networks"),  # noqa: S108 - shared by all users of the machine on purpose
         description="where homes of this machine claim their /16 of loopback addresses",
     )
+    network_address: str | None = Field(
+        None,
+        description="an IP address of this machine on which all brokers listen for clients, with ports of their own, for clients "
+        "in containers or on other machines",
+    )
     broker_heap_mib: int = Field(512, ge=256, description="largest Java heap of a broker")
     controller_heap_mib: int = Field(256, ge=64, description="largest Java heap of a controller")
     archives: bool = Field(True, description="make and use start-up archives")
@@ -107,8 +119,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         home = init_settings().get("home") or os.environ.get("PENSTOCK_HOME") or default_home()
-        file = TomlConfigSettingsSource(settings_cls, Path(home) / "penstock.toml")
-        if "home" in file():
+        written = flat(TomlConfigSettingsSource(settings_cls, Path(home) / "penstock.toml").toml_data)
+        file = InitSettingsSource(settings_cls, written)
+        if "home" in written:
             raise ValueError(
                 f"home: {home}/penstock.toml cannot name the home that it lies in; use --home or PENSTOCK_HOME"
             )
@@ -122,6 +135,16 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.store_url or f"sqlite:///{self.home / 'store.sqlite3'}"
+
+
+def flat(written: Mapping[str, Any]) -> dict[str, Any]:
+    """What penstock.toml says, by the names of settings: `address` in the table `[network]` is `network_address`."""
+    found: dict[str, Any] = {}
+    for name, value in written.items():
+        found |= (
+            {f"{name}_{inner}": each for inner, each in value.items()} if isinstance(value, Mapping) else {name: value}
+        )
+    return found
 
 
 def load(**flags: Any) -> Settings:

@@ -7,15 +7,29 @@ from typing import Any
 from uuid import UUID
 
 from penstock.api.arns import cluster_of
+from penstock.api.connectivity import DUAL
 from penstock.api.rooms import Rooms
 from penstock.api.views import shown_state
-from penstock.kafka.listeners import CLIENT, CLIENT_SECURE, bootstrap_string
+from penstock.kafka.listeners import (
+    CLIENT,
+    CLIENT_IPV6,
+    CLIENT_SECURE,
+    CLIENT_SECURE_IPV6,
+    REPLICATION,
+    bootstrap_string,
+    names,
+)
 from penstock.model.ids import Role, broker_arn
 from penstock.model.spec import ClusterSpec, ClusterState, NodePlace
 from penstock.wire.call import Call, Output
 from penstock.wire.errors import Conflict
 
-_STRINGS = ((CLIENT, "BootstrapBrokerString"), (CLIENT_SECURE, "BootstrapBrokerStringTls"))
+_STRINGS = (
+    (CLIENT, "BootstrapBrokerString"),
+    (CLIENT_SECURE, "BootstrapBrokerStringTls"),
+    (CLIENT_IPV6, "BootstrapBrokerStringIpv6"),
+    (CLIENT_SECURE_IPV6, "BootstrapBrokerStringTlsIpv6"),
+)
 """Client listener -> the member that holds its string (msk.md 4.2)."""
 
 
@@ -34,11 +48,10 @@ def get_bootstrap_brokers(call: Call, rooms: Rooms) -> Output:
                 invalid_parameter="clusterArn",
             )
         return {}
-    enabled = record.spec.client_broker.listeners
+    spec = record.spec
+    enabled = names(Role.BROKER, spec.client_broker, _dual(spec))
     return {
-        member: bootstrap_string(record.spec.brokers, listener) or None
-        for listener, member in _STRINGS
-        if listener in enabled
+        member: bootstrap_string(spec.brokers, listener) or None for listener, member in _STRINGS if listener in enabled
     }
 
 
@@ -52,9 +65,10 @@ def list_nodes(call: Call, rooms: Rooms) -> Output:
 
 
 def _shown(spec: ClusterSpec, node: NodePlace) -> dict[str, Any]:
-    address = node.endpoint.address if node.endpoint else None
     # MSK shows DNS names here, without port. Our nodes are reached by address, with no DNS, so the address stands for the name.
-    endpoints = [address] if address else []
+    listeners = [name for name in names(node.id.role, spec.client_broker, _dual(spec)) if name != REPLICATION]
+    endpoints = list(dict.fromkeys(found[0] for name in listeners if (found := node.at(name))))
+    address = endpoints[0] if endpoints else None
     if node.id.role is Role.CONTROLLER:
         # A value that the model's enum lacks and MSK sends, with nothing but endpoints (msk.md 2.4).
         return {"NodeType": "CONTROLLER", "ControllerNodeInfo": {"Endpoints": endpoints}}
@@ -73,6 +87,12 @@ def _shown(spec: ClusterSpec, node: NodePlace) -> dict[str, Any]:
             "Endpoints": endpoints,
         },
     }
+
+
+def _dual(spec: ClusterSpec) -> bool:
+    """Is it to be shown as reachable over IPv6? As every new value, once the update is done."""
+    info = spec.api["BrokerNodeGroupInfo"].get("ConnectivityInfo") or {}
+    return info.get("NetworkType") == DUAL
 
 
 def _milliseconds(moment: datetime) -> str:

@@ -9,7 +9,18 @@ from types import MappingProxyType
 
 import structlog
 
-from penstock.api import clusters, configurations, nodes, operations, storage, tags, topics, updates, versions
+from penstock.api import (
+    clusters,
+    configurations,
+    connectivity,
+    nodes,
+    operations,
+    storage,
+    tags,
+    topics,
+    updates,
+    versions,
+)
 from penstock.api.rooms import Operation, Rooms
 from penstock.store.errors import StoreError
 from penstock.wire.call import Call, Handler, Output
@@ -35,6 +46,7 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = MappingProxyType(
         ("kafka", "UpdateBrokerStorage"): storage.update_broker_storage,
         ("kafka", "UpdateBrokerType"): updates.update_broker_type,
         ("kafka", "UpdateClusterConfiguration"): updates.update_cluster_configuration,
+        ("kafka", "UpdateConnectivity"): connectivity.update_connectivity,
         ("kafka", "UpdateMonitoring"): updates.update_monitoring,
         ("kafka", "UpdateRebalancing"): updates.update_rebalancing,
         ("kafka", "UpdateStorage"): storage.update_storage,

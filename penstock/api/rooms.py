@@ -33,6 +33,8 @@ class Rooms:
     """Cuts lists into pages under tokens that cannot be forged."""
     topics: Callable[[ClusterSpec], Topics]
     """The topics of a cluster whose brokers have their addresses."""
+    no_ipv6: Callable[[], str | None]
+    """Why brokers cannot listen on IPv6, a sentence; None where they can. The one thing asked of the machine."""
 
 
 Operation = Callable[[Call, Rooms], Output]

@@ -64,17 +64,12 @@ def _clusters(chosen: Settings) -> int:
 
 def _hosts(chosen: Settings) -> list[dict[str, str]]:
     from penstock.cli.glance import glance
-    from penstock.control.cluster.layout import dns_name
+    from penstock.control.cluster.layout import hosts
 
     founded(chosen)
     with glance(chosen) as rows:
         records = [record for cluster in rows.clusters.live_ids() if (record := rows.clusters.get(cluster))]
-    return [
-        {"address": place.endpoint.address, "name": dns_name(record.spec, place)}
-        for record in records
-        for place in record.spec.brokers
-        if place.endpoint is not None
-    ]
+    return [{"address": address, "name": name} for record in records for address, name in hosts(record.spec)]
 
 
 def _print_hosts(found: Sequence[dict[str, str]], as_json: bool) -> None:

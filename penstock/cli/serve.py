@@ -76,6 +76,14 @@ def _check(chosen: Settings) -> None:
         raise click.ClickException(f"--insecure-no-auth lets everyone in, so it wants a loopback listener, not {host}")
     if (chosen.tls_cert is None) is not (chosen.tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together")
+    if chosen.network_address is not None:
+        from penstock.app import premises
+
+        if why := premises(chosen).no_shared_address:
+            raise click.ClickException(
+                f"brokers cannot listen on network_address {chosen.network_address}: {why}; set PENSTOCK_NETWORK_ADDRESS (or "
+                "network_address in penstock.toml) to an IP address of this machine, or take it out"
+            )
 
 
 def _loopback(host: str) -> bool:

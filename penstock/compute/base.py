@@ -37,6 +37,8 @@ class Capabilities:
     """A new volume is a filesystem of its size; else a directory that is watched, and a note says why."""
     grows_in_use: bool = True
     """A new volume grows while its node runs; else `grow` raises and the next start of the node makes it larger."""
+    no_ipv6: str | None = None
+    """Why brokers cannot listen on IPv6 here, and what to do about it: a sentence. None where they can."""
     notes: tuple[str, ...] = ()
 
 
@@ -61,11 +63,18 @@ class Compute(Protocol):
         """Every cluster that some node, directory or volume here is labelled with: strays are visible."""
 
     def propose(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+        self,
+        nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]],
+        taken: Iterable[Endpoint],
+        *,
+        ipv6: bool = False,
+        shared: str | None = None,
     ) -> Mapping[NodeId, Endpoint]:
-        """Endpoints for new nodes, given (node, index of its zone, standard port of each listener) and those already written down.
+        """Endpoints for nodes, given (node, index of its zone, standard port of each listener) and those already written down.
 
-        Free at the time of asking; the caller writes them down before the first start."""
+        Each at an address of the node's own where there are such, over IPv6 with `ipv6`; with `shared` all on that address
+        of this machine, with a port of its own for each listener. Free at the time of asking; the caller writes them down
+        before the first start that uses them."""
 
     def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         """Volume (made and formatted if there is none, checked if there is one), files, leaves, process. Nothing if it runs.

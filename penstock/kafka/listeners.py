@@ -2,7 +2,7 @@
 
 Invariant: every cluster has the two inner listeners, whatever clients use: `REPLICATION_SECURE` on brokers (also the
 control plane's way in) and `CONTROLLER` on controllers, both mutual TLS. Client listeners carry MSK's names and ports
-(msk.md 4.1)."""
+(msk.md 4.1); how MSK names those over IPv6 is not published, their ports are."""
 
 from __future__ import annotations
 
@@ -13,34 +13,67 @@ from types import MappingProxyType
 from attrs import frozen
 
 from penstock.model.ids import Role
-from penstock.model.spec import ClientBroker, Endpoint, NodePlace
+from penstock.model.spec import ClientBroker, NodePlace
 
 REPLICATION = "REPLICATION_SECURE"
 CONTROLLER = "CONTROLLER"
 CLIENT = "CLIENT"
 CLIENT_SECURE = "CLIENT_SECURE"
+CLIENT_IPV6 = "CLIENT_IPV6"
+CLIENT_SECURE_IPV6 = "CLIENT_SECURE_IPV6"
 
 STANDARD_PORTS: Mapping[str, int] = MappingProxyType(
-    {CLIENT: 9092, REPLICATION: 9093, CLIENT_SECURE: 9094, CONTROLLER: 9093}
+    {
+        CLIENT: 9092,
+        REPLICATION: 9093,
+        CLIENT_SECURE: 9094,
+        CONTROLLER: 9093,
+        CLIENT_IPV6: 20092,
+        CLIENT_SECURE_IPV6: 20094,
+    }
 )
 """Port of each listener where the node has an address of its own."""
 
 PROTOCOLS: Mapping[str, str] = MappingProxyType(
-    {CONTROLLER: "SSL", REPLICATION: "SSL", CLIENT: "PLAINTEXT", CLIENT_SECURE: "SSL"}
+    {
+        CONTROLLER: "SSL",
+        REPLICATION: "SSL",
+        CLIENT: "PLAINTEXT",
+        CLIENT_SECURE: "SSL",
+        CLIENT_IPV6: "PLAINTEXT",
+        CLIENT_SECURE_IPV6: "SSL",
+    }
 )
 """Kafka's security protocol of each listener."""
 
 BOOTSTRAP_BROKERS = 3
 
 
-def names(role: Role, client_broker: ClientBroker) -> tuple[str, ...]:
-    """The listeners of a node, the inner one first."""
-    return (CONTROLLER,) if role is Role.CONTROLLER else (REPLICATION, *client_broker.listeners)
+def names(role: Role, client_broker: ClientBroker, dual: bool = False) -> tuple[str, ...]:
+    """The listeners of a node, the inner one first, those over IPv6 last."""
+    if role is Role.CONTROLLER:
+        return (CONTROLLER,)
+    return (REPLICATION, *client_broker.listeners, *(ipv6_ports(client_broker) if dual else ()))
+
+
+def secure(listeners: Iterable[str]) -> tuple[str, ...]:
+    """Those of them that show the certificate for clients."""
+    return tuple(name for name in listeners if name in (CLIENT_SECURE, CLIENT_SECURE_IPV6))
 
 
 def standard_ports(role: Role, client_broker: ClientBroker) -> Mapping[str, int]:
-    """The standard port of each listener of a node: what `Compute.propose` is asked for."""
+    """The standard port of each listener at the node's own address: what `Compute.propose` is asked for."""
     return {name: STANDARD_PORTS[name] for name in names(role, client_broker)}
+
+
+def client_ports(client_broker: ClientBroker) -> Mapping[str, int]:
+    """The standard ports of the listeners for clients."""
+    return {name: STANDARD_PORTS[name] for name in client_broker.listeners}
+
+
+def ipv6_ports(client_broker: ClientBroker) -> Mapping[str, int]:
+    """The standard ports of the same listeners over IPv6."""
+    return {f"{name}_IPV6": STANDARD_PORTS[f"{name}_IPV6"] for name in client_broker.listeners}
 
 
 @frozen
@@ -52,10 +85,10 @@ class Listeners:
     protocols: str
 
 
-def listeners(role: Role, client_broker: ClientBroker, endpoint: Endpoint) -> Listeners:
-    """The listener lines of a node that listens on `endpoint`. KeyError where the endpoint lacks a listener's port."""
-    own = names(role, client_broker)
-    bound = ",".join(f"{name}://{host_port(endpoint.address, endpoint.ports[name])}" for name in own)
+def listeners(place: NodePlace, client_broker: ClientBroker, dual: bool = False) -> Listeners:
+    """The listener lines of a node. ValueError where no endpoint is written down for one of them."""
+    role, own = place.id.role, names(place.id.role, client_broker, dual)
+    bound = ",".join(f"{name}://{host_port(*_of(place, name))}" for name in own)
     # A broker has no CONTROLLER listener, but needs its protocol to reach the controllers.
     mapped = ",".join(f"{name}:{PROTOCOLS[name]}" for name in dict.fromkeys((CONTROLLER, *own)))
     return Listeners(bound, bound if role is Role.BROKER else None, mapped)
@@ -91,11 +124,11 @@ def host_port(host: str, port: int) -> str:
 
 
 def _placed(places: Iterable[NodePlace], listener: str) -> Sequence[NodePlace]:
-    having = [place for place in places if place.endpoint is not None and listener in place.endpoint.ports]
-    return sorted(having, key=lambda place: place.id.number)
+    return sorted((place for place in places if place.at(listener)), key=lambda place: place.id.number)
 
 
 def _of(place: NodePlace, listener: str) -> tuple[str, int]:
-    if place.endpoint is None:
-        raise ValueError(f"{place.id} has no address yet; propose and write down its endpoint first")
-    return place.endpoint.address, place.endpoint.ports[listener]
+    found = place.at(listener)
+    if found is None:
+        raise ValueError(f"{place.id} has no address yet for {listener}; propose and write down its endpoint first")
+    return found

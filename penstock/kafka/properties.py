@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from penstock.kafka import advertised
-from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER, REPLICATION, listeners, quorum_servers, quorum_voters
+from penstock.kafka.listeners import (
+    CONTROLLER,
+    REPLICATION,
+    listeners,
+    names,
+    quorum_servers,
+    quorum_voters,
+    secure,
+)
 from penstock.kafka.sizes import threads
 from penstock.model.ids import Role
 from penstock.model.node import NODE, VOLUME
@@ -124,9 +132,7 @@ def _enough(copies: int) -> int:
 
 def _identity(spec: ClusterSpec, place: NodePlace, dynamic_quorum: bool, named: str | None = None) -> Mapping[str, str]:
     """Who the node is and where it is reached; `named` are names of a user's own for its client listeners."""
-    if place.endpoint is None:
-        raise ValueError(f"{place.id} has no address yet; propose and write down its endpoint first")
-    lines = listeners(place.id.role, spec.client_broker, place.endpoint)
+    lines = listeners(place, spec.client_broker, spec.dual)
     quorum = (
         {"controller.quorum.bootstrap.servers": quorum_servers(spec.controllers)}
         if dynamic_quorum
@@ -164,9 +170,9 @@ def _security(spec: ClusterSpec, role: Role, authorizer: str) -> Mapping[str, st
         security[f"{prefix}.ssl.truststore.location"] = f"{NODE}/{INNER_CA}"
         security[f"{prefix}.ssl.client.auth"] = "required"
         security[f"{prefix}.ssl.principal.mapping.rules"] = _INNER_NAMES
-    if role is Role.BROKER and CLIENT_SECURE in spec.client_broker.listeners:
-        security |= _keystore(CLIENT_SECURE, CLIENT_LEAF)
-        security[f"listener.name.{CLIENT_SECURE.lower()}.ssl.client.auth"] = "none"
+    for listener in secure(names(role, spec.client_broker, spec.dual)):
+        security |= _keystore(listener, CLIENT_LEAF)
+        security[f"listener.name.{listener.lower()}.ssl.client.auth"] = "none"
     return security
 
 

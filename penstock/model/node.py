@@ -10,6 +10,7 @@ from enum import StrEnum
 from attrs import field, frozen
 
 from penstock.model.ids import NodeId
+from penstock.model.spec import Endpoint
 
 NODE = "@node@"
 """Stands in commands and files for the node's own directory; the provider puts the real path there."""
@@ -92,9 +93,17 @@ class NodeSpec:
     resources: Resources
     revision: str
     """Digest of the desired facts that only a restart applies."""
+    beside: tuple[Endpoint, ...] = ()
+    """Where else it listens than at `address` with `ports`. No listener is at two places."""
     environment: Mapping[str, str] = field(factory=dict)
     ready_line: str = ""
     """A text in the node's output after which it is worth looking again; a hint, never a proof."""
+
+    @property
+    def sockets(self) -> Mapping[str, tuple[str, int]]:
+        """Address and port of each listener."""
+        places = (Endpoint(self.address, self.ports), *self.beside)
+        return {name: (place.address, port) for place in places for name, port in place.ports.items()}
 
     @property
     def start(self) -> str:

@@ -39,7 +39,7 @@ class Subnet:
 
 @frozen
 class Endpoint:
-    """An address and the port of each listener on it. Written down before the node's first start, kept for its life."""
+    """An address and the port of each listener on it. Written down before the first start that uses it."""
 
     address: str
     ports: Mapping[str, int]
@@ -56,6 +56,11 @@ class NodePlace:
     directory: str
     """Kafka's directory id: 22 characters of base64url, never beginning with `-`; it is also the volume's incarnation."""
     endpoint: Endpoint | None = None
+    """Its own address, with a port for every listener."""
+    shared: Endpoint | None = None
+    """Where its client listeners are in place of `endpoint`, with the setting `network_address`: ports of its own there."""
+    ipv6: Endpoint | None = None
+    """Where its client listeners over IPv6 are, once its cluster is to have them (`ClusterSpec.dual`)."""
     restarts: int = 0
     """Raised by RebootBroker: a command turned into state."""
     joins: bool = False
@@ -64,6 +69,18 @@ class NodePlace:
     """It is to be emptied and then removed."""
     added: datetime | None = None
     """When the node first served; MSK's `addedToClusterTime`."""
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """All that is written down for it, whether in use or not; what comes first is where a listener is."""
+        return tuple(each for each in (self.shared, self.endpoint, self.ipv6) if each is not None)
+
+    def at(self, listener: str) -> tuple[str, int] | None:
+        """Address and port of a listener; None where none is written down."""
+        for endpoint in self.endpoints:
+            if listener in endpoint.ports:
+                return endpoint.address, endpoint.ports[listener]
+        return None
 
 
 @frozen
@@ -100,6 +117,8 @@ class ClusterSpec:
     """Brokers that were emptied and are no part of the cluster any more; what is left of them is to be cleared away."""
     configuration: tuple[str, int] | None = None
     """ARN and revision of the configuration that brokers run with; None: the defaults alone."""
+    dual: bool = False
+    """MSK's network type DUAL: brokers have their client listeners over IPv6 too."""
 
     @property
     def brokers(self) -> tuple[NodePlace, ...]:

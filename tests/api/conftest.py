@@ -46,6 +46,7 @@ class Loop:
         self._store = store
         self.woken = woken
         self._topics = {}
+        self.no_ipv6 = None
 
     def topics(self, spec):
         """The Kafka of a cluster."""
@@ -93,7 +94,7 @@ def penstock(tmp_path_factory):
     woken = []
     store = Store(f"sqlite:///{home / 'store.sqlite3'}", key, on_wake=woken.append)
     loop = Loop(store, woken)
-    rooms = Rooms(store, Settings(home=home), now, catalogue(), Pages(key), loop.topics)
+    rooms = Rooms(store, Settings(home=home), now, catalogue(), Pages(key), loop.topics, lambda: loop.no_ipv6)
     gateway = Gateway(
         handlers(rooms), lambda access_key: root(access_key.removeprefix("AKIA"), access_key, SECRET), clock=now
     )

@@ -61,6 +61,33 @@ class TestRefusals:
         spoil(house.home)
         assert words in told(house.say("status"))
 
+    @pytest.mark.parametrize(
+        "written", ['[network]\naddress = "{}"', 'network.address = "{}"', 'network_address = "{}"']
+    )
+    @pytest.mark.parametrize(
+        ("address", "why"),
+        [
+            ("192.0.2.77", "this machine does not have it"),
+            ("localhost", "it is no IP address"),
+            ("0.0.0.0", "clients cannot be told to connect to it"),
+        ],
+    )
+    def test_up_refuses_an_address_that_brokers_cannot_share(
+        self, house: House, written: str, address: str, why: str
+    ) -> None:
+        house.home.mkdir()
+        (house.home / "penstock.toml").write_text(written.format(address))
+        for flags in ([], ["--detach"]):
+            sentence = told(house.say("up", *flags))
+            assert f"brokers cannot listen on network_address {address}: {why}" in sentence
+            assert "take it out" in sentence
+        assert [path.name for path in house.home.iterdir()] == ["penstock.toml"]
+
+    def test_a_setting_that_is_unknown_in_a_table(self, house: House) -> None:
+        house.home.mkdir()
+        (house.home / "penstock.toml").write_text('[network]\nadress = "127.0.0.1"')
+        assert "network_adress: " in told(house.say("status"))
+
     def test_a_setting_that_is_wrong_in_the_environment(self, house: House) -> None:
         assert "realism: " in told(house.say("status", PENSTOCK_REALISM="surreal"))
 

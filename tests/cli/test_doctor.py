@@ -20,6 +20,7 @@ from penstock.cli.checks import CHECKS
 from penstock.cli.checks.finding import State
 from penstock.cli.checks.origins import in_force
 from penstock.cli.checks.software import distribution
+from penstock.compute.process import loopback
 from penstock.compute.process.addresses import Addresses
 from penstock.compute.process.premises import look
 from penstock.control.cluster.layout import dns_name
@@ -188,6 +189,50 @@ class TestNetwork:
         (settings.network_registry / network).unlink()
         assert addresses()["state"] == "warning"
         assert not (settings.network_registry / network).exists()
+
+    def test_the_address_that_brokers_share_for_clients(self, house: House) -> None:
+        def shared(**settings: str) -> dict[str, str]:
+            return found(house.say("doctor", "--json", **settings), "shared address")[0]
+
+        assert shared()["sentence"] == "Clients reach brokers from this machine alone: no network_address is set."
+        here = shared(PENSTOCK_NETWORK_ADDRESS="127.0.0.1")
+        assert (here["state"], "on 127.0.0.1" in here["sentence"]) == ("ok", True)
+        lost = shared(PENSTOCK_NETWORK_ADDRESS="192.0.2.77")
+        assert (lost["state"], "this machine does not have it" in lost["sentence"]) == ("wrong", True)
+        assert "take it out" in lost["fix"]
+
+    @pytest.mark.parametrize(
+        ("none", "not_own", "state", "words"),
+        [
+            (None, None, "ok", "every broker gets an address of its own"),
+            (None, "it takes root", "ok", "brokers share ::1, with ports of their own: it takes root"),
+            ("it is off", "it is off", "warning", "cannot have the network type DUAL: it is off"),
+        ],
+    )
+    def test_what_brokers_get_over_ipv6(
+        self,
+        house: House,
+        monkeypatch: pytest.MonkeyPatch,
+        none: str | None,
+        not_own: str | None,
+        state: str,
+        words: str,
+    ) -> None:
+        monkeypatch.setattr(loopback, "why_none", lambda: none)
+        monkeypatch.setattr(loopback, "why_not", lambda: not_own)
+        (seen,) = found(house.say("doctor", "--json"), "ipv6")
+        assert seen["state"] == state
+        assert words in seen["sentence"]
+        assert ("sysctl" in seen["fix"]) == (none is not None)
+
+    def test_a_setting_in_a_table_is_in_force_and_its_file_is_named(self, settings: Settings) -> None:
+        settings.home.mkdir(exist_ok=True)
+        file = settings.home / "penstock.toml"
+        file.write_text('[network]\naddress = "127.0.0.1"\n[rebalance]\nafter_scale = false\n')
+        loaded = load(home=settings.home)
+        assert (loaded.network_address, loaded.rebalance_after_scale) == ("127.0.0.1", False)
+        sources = {origin.name: origin.source for origin in in_force(loaded, (), {})}
+        assert {sources["network_address"], sources["rebalance_after_scale"]} == {str(file)}
 
 
 class TestState:

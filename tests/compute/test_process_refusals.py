@@ -13,12 +13,13 @@ from attrs import evolve
 from fakes.worlds import CLUSTER, ProcessWorld, broker, eventually, gone, running, sees, specify
 
 from penstock.compute.base import ComputeError
-from penstock.compute.process import files, volumes
+from penstock.compute.process import files, loopback, volumes
 from penstock.compute.process.provider import ProcessCompute
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, File
 from penstock.model.observation import Absent, Blocked, Gone, Running, Unknown
 from penstock.model.plan import How
+from penstock.model.spec import Endpoint
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs nodes as somebody else")
 
@@ -50,6 +51,47 @@ def test_an_address_that_the_machine_does_not_have_is_said(world: ProcessWorld) 
     with pytest.raises(ComputeError, match=r"listening on 192\.0\.2\.7:9092.*Cannot assign requested address"):
         world.compute.start(node, [], fence=1)
     assert isinstance(sees(world, node.id), Blocked)
+
+
+def test_a_stranger_on_a_port_beside_the_nodes_own_address_keeps_it_down_too(world: ProcessWorld) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        port = stranger.getsockname()[1]
+        node = specify(world, broker(1), beside=(Endpoint("127.0.0.1", {"CLIENT_SECURE": port}),))
+        with pytest.raises(ComputeError, match=f"already listens on 127.0.0.1:{port}, its port for CLIENT_SECURE"):
+            world.compute.start(node, [], fence=1)
+        assert isinstance(sees(world, node.id), Blocked)
+    assert isinstance(sees(world, node.id), Absent)
+    world.compute.start(node, [], fence=1)
+    assert isinstance(sees(world, node.id), Running)
+
+
+@pytest.mark.skipif(loopback.why_not() is not None, reason="giving the loopback device addresses takes root")
+def test_an_address_over_ipv6_is_there_while_its_node_wants_it(world: ProcessWorld) -> None:
+    found = world.compute.propose([(broker(1), 1, {"CLIENT_IPV6": 20092})], [], ipv6=True)[broker(1)]
+    node = specify(world, broker(1))
+    with_ipv6 = evolve(node, beside=(found,))
+
+    def there() -> bool:
+        return found.address in loopback.present()
+
+    try:
+        assert not there()
+        world.compute.start(with_ipv6, [], fence=1)
+        assert there()
+        # What a restart of the machine takes away, the next control plane brings back.
+        loopback.remove(found.address)
+        world.new_control_plane()
+        world.compute.watch(lambda _: None)
+        assert there()
+        world.kill(node.id)
+        world.compute.start(node, [], fence=1)
+        assert not there(), "the node does not want it any more"
+        world.kill(node.id)
+        world.compute.start(with_ipv6, [], fence=1)
+        world.compute.remove(node.id, fence=1)
+        assert not there()
+    finally:
+        loopback.remove(found.address)
 
 
 def test_no_java_is_said_until_there_is_one(world: ProcessWorld) -> None:

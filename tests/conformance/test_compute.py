@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
+
 import pytest
 from attrs import evolve
 from fakes.worlds import CLUSTER, World, broker, eventually, gone, leaf, running, sees, specify
 
 from penstock.compute.base import ComputeError, StaleFence
+from penstock.compute.process import loopback
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, File, NodeSpec
 from penstock.model.observation import Absent, Bereft, Gone, Known, Running
@@ -339,6 +342,29 @@ def test_proposed_endpoints_do_not_meet(world: World) -> None:
     second = world.compute.propose([(broker(n), n % 3, ports) for n in (4, 5, 6)], first.values())
     everything = [(e.address, port) for e in (*first.values(), *second.values()) for port in e.ports.values()]
     assert len(set(everything)) == 12
+
+
+def test_on_a_shared_address_every_listener_has_a_port_of_its_own(world: World) -> None:
+    ports = {"CLIENT": 9092, "CLIENT_SECURE": 9094}
+    own = world.compute.propose([(broker(1), 1, ports)], [])
+    first = world.compute.propose([(broker(n), n % 3, ports) for n in (1, 2)], own.values(), shared="127.0.0.1")
+    written = [*own.values(), *first.values()]
+    second = world.compute.propose([(broker(3), 0, ports)], written, shared="127.0.0.1")
+    ends = [*first.values(), *second.values()]
+    assert {end.address for end in ends} == {"127.0.0.1"}
+    assert len({port for end in ends for port in end.ports.values()}) == 6
+    assert all(end.ports.keys() == ports.keys() for end in ends)
+
+
+@pytest.mark.skipif(loopback.why_none() is not None, reason="this machine has no IPv6 loopback")
+def test_endpoints_over_ipv6_do_not_meet_either(world: World) -> None:
+    ports = {"CLIENT_IPV6": 20092, "CLIENT_SECURE_IPV6": 20094}
+    first = world.compute.propose([(broker(n), n % 3, ports) for n in (1, 2)], [], ipv6=True)
+    second = world.compute.propose([(broker(3), 0, ports)], first.values(), ipv6=True)
+    ends = [*first.values(), *second.values()]
+    assert all(ip_address(end.address).version == 6 for end in ends)
+    assert len({(end.address, port) for end in ends for port in end.ports.values()}) == 6
+    assert world.compute.capabilities.no_ipv6 is None
 
 
 def test_a_node_whose_start_failed_was_never_started(world: World) -> None:

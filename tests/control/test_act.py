@@ -1,7 +1,7 @@
 """Acting: each action is exactly one outside call, and a failure holds up its own node alone."""
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from fakes.views import broker, controller, three_brokers
 from inline_snapshot import snapshot
 
@@ -23,6 +23,7 @@ from penstock.model.plan import (
     Stop,
     Unregister,
 )
+from penstock.model.spec import Endpoint
 
 
 @define
@@ -178,3 +179,14 @@ def test_what_kafka_will_not_have_is_told_from_what_it_cannot_take_now(code, las
 
     _, (failure,) = carried_out(Refusing(), Configure(broker(1), {"a": "b"}))
     assert failure.refused is lasting
+
+
+def test_a_certificate_is_read_again_by_every_listener_that_shows_it():
+    recorder = Recorder()
+    dual = evolve(node(), beside=(Endpoint("fd00::1", {"CLIENT_IPV6": 20092, "CLIENT_SECURE_IPV6": 20094}),))
+    carried_out(recorder, Renew(dual, ("client.pem",)))
+    (_, _, said) = recorder.calls[-1]
+    assert said == {
+        f"listener.name.{name}.ssl.keystore.location": "/nodes/broker-1/client.pem"
+        for name in ("client_secure", "client_secure_ipv6")
+    }

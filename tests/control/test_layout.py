@@ -8,7 +8,8 @@ import pytest
 from attrs import evolve
 from fakes.views import PlainJava, broker, desired, frame
 
-from penstock.control.cluster.layout import dns_name, lay_out
+from penstock.control.cluster.layout import dns_name, hosts, lay_out
+from penstock.kafka.listeners import ipv6_ports
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF, SERVER_PROPERTIES, server_properties
 from penstock.model.ids import Role
 from penstock.model.node import Applies, Issuer, digest
@@ -122,6 +123,76 @@ def test_another_address_changes_the_node_that_has_it():
     place = spec.place(broker(3))
     moved = spec.with_place(evolve(place, endpoint=Endpoint("127.64.9.9", place.endpoint.ports)))
     assert changed(spec, moved) == {"broker-3"}
+
+
+def on_shared(spec, address="192.0.2.2"):
+    """Brokers 1, 2, 3 listen for clients at ports 21001 and 21101, and so on, of an address that they share."""
+    for place in spec.brokers:
+        number = place.id.number
+        shared = Endpoint(address, {"CLIENT": 21000 + number, "CLIENT_SECURE": 21100 + number})
+        spec = spec.with_place(evolve(place, shared=shared))
+    return spec
+
+
+def dual(spec):
+    """Brokers listen over IPv6 too."""
+    for place in spec.brokers:
+        ipv6 = Endpoint(f"fd00::{place.id.number}", ipv6_ports(spec.client_broker))
+        spec = spec.with_place(evolve(place, ipv6=ipv6))
+    return evolve(spec, dual=True)
+
+
+def leaf(spec, number=1):
+    """The certificate that clients of a broker see."""
+    (node,) = (node for node in lay_out(spec, frame()) if node.id == broker(number))
+    (found,) = (leaf for leaf in node.leaves if leaf.path == CLIENT_LEAF)
+    return found
+
+
+@pytest.mark.parametrize("other", [on_shared, dual], ids=["a shared address", "IPv6"])
+def test_other_places_for_clients_change_the_brokers_and_taking_them_out_changes_them_back(other):
+    spec = desired()
+    assert changed(spec, other(spec)) == BROKERS
+    bare = tuple(evolve(place, shared=None) for place in other(spec).nodes)
+    assert changed(spec, evolve(other(spec), nodes=bare, dual=False)) == set()
+
+
+def test_on_a_shared_address_clients_come_in_there_with_a_certificate_for_it():
+    (node,) = (node for node in lay_out(on_shared(desired()), frame()) if node.id == broker(2))
+    own = desired().place(broker(2)).endpoint.address
+    assert node.sockets == {
+        "REPLICATION_SECURE": (own, 9093),
+        "CLIENT": ("192.0.2.2", 21002),
+        "CLIENT_SECURE": ("192.0.2.2", 21102),
+    }
+    assert (node.address, node.ports) == (own, {"REPLICATION_SECURE": 9093})
+    assert leaf(on_shared(desired()), 2).addresses == ("192.0.2.2",)
+    (inner,) = (leaf for leaf in node.leaves if leaf.path == INNER_LEAF)
+    assert inner.addresses == (own,)
+
+
+def test_over_ipv6_the_same_certificate_has_further_addresses_and_names():
+    plain, more = leaf(desired()), leaf(dual(desired()))
+    assert more.addresses == (*plain.addresses, "fd00::1")
+    (name,) = set(more.names) - set(plain.names)
+    assert name.startswith("bi6-1.orders.")
+    assert "localhost" in leaf(dual(on_shared(desired(), "127.0.0.1"))).names
+    lines = told(lay_out(dual(desired()), frame()), "broker-1")
+    assert lines["listener.name.client_secure_ipv6.ssl.keystore.location"] == f"@node@/{CLIENT_LEAF}"
+    assert lines["advertised.listeners"].endswith("CLIENT_SECURE_IPV6://[fd00::1]:20094")
+
+
+def test_nothing_is_laid_out_before_every_address_over_ipv6_is_written_down():
+    spec = dual(desired())
+    assert lay_out(spec.with_place(evolve(spec.place(broker(3)), ipv6=None)), frame()) == ()
+
+
+def test_hosts_have_a_line_for_each_way_to_a_broker():
+    spec = dual(on_shared(desired()))
+    lines = [(address, name.partition(".")[0]) for address, name in hosts(spec)]
+    assert lines[:2] == [("192.0.2.2", "b-1"), ("fd00::1", "bi6-1")]
+    assert len(lines) == 6
+    assert hosts(desired(placed=False)) == ()
 
 
 @pytest.mark.parametrize(

@@ -86,22 +86,29 @@ class MemoryCompute:
         return sorted({node.cluster for node in (*self.places, *self.volumes)})
 
     def propose(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+        self,
+        nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]],
+        taken: Iterable[Endpoint],
+        *,
+        ipv6: bool = False,
+        shared: str | None = None,
     ) -> Mapping[NodeId, Endpoint]:
+        one = shared or (None if self.own_addresses else "::1" if ipv6 else "127.0.0.1")
         used = {(endpoint.address, port) for endpoint in taken for port in endpoint.ports.values()}
         hosts = {address for address, _ in used}
         found = {}
         for node, zone, ports in nodes:
-            if self.own_addresses:
+            if one is None:
+                form = "fd00::{}:{}" if ipv6 else "127.64.{}.{}"
                 address = next(
-                    a for n in range(1, 16000) if (a := f"127.64.{zone * 64 + n // 250}.{n % 250 + 1}") not in hosts
+                    a for n in range(1, 16000) if (a := form.format(zone * 64 + n // 250, n % 250 + 1)) not in hosts
                 )
                 hosts.add(address)
                 found[node] = Endpoint(address, dict(ports))
             else:
-                free = (port for port in range(21000, 32000) if ("127.0.0.1", port) not in used)
-                found[node] = Endpoint("127.0.0.1", {name: next(free) for name in ports})
-                used |= {("127.0.0.1", port) for port in found[node].ports.values()}
+                free = (port for port in range(21000, 32000) if port not in {each for _, each in used})
+                found[node] = Endpoint(one, {name: next(free) for name in ports})
+                used |= {(one, port) for port in found[node].ports.values()}
         return found
 
     def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:

@@ -159,10 +159,19 @@ class Machine:
         return sorted({node.cluster for node in (*self.runs, *self.volumes)})
 
     def propose(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+        self,
+        nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]],
+        taken: Iterable[Endpoint],
+        *,
+        ipv6: bool = False,
+        shared: str | None = None,
     ) -> Mapping[NodeId, Endpoint]:
         used = {endpoint.address for endpoint in taken}
-        free = (f"127.64.{n // 250}.{n % 250 + 1}" for n in range(60_000))
+        if shared is not None:
+            ports = iter(set(range(21000, 32000)) - {port for endpoint in taken for port in endpoint.ports.values()})
+            return {node: Endpoint(shared, {name: next(ports) for name in names}) for node, _, names in nodes}
+        form = "fd00::{}:{}" if ipv6 else "127.64.{}.{}"
+        free = (form.format(n // 250, n % 250 + 1) for n in range(60_000))
         return {
             node: Endpoint(next(address for address in free if address not in used), ports) for node, _, ports in nodes
         }

@@ -4,7 +4,14 @@ import pytest
 from attrs import evolve
 from inline_snapshot import snapshot
 
-from penstock.kafka.listeners import bootstrap_string, listeners, quorum_servers, quorum_voters, standard_ports
+from penstock.kafka.listeners import (
+    bootstrap_string,
+    ipv6_ports,
+    listeners,
+    quorum_servers,
+    quorum_voters,
+    standard_ports,
+)
 from penstock.kafka.placement import add_brokers, new_nodes
 from penstock.model.ids import ClusterId, Role
 from penstock.model.spec import ClientBroker, Endpoint, Subnet
@@ -25,8 +32,7 @@ def nodes(brokers, client_broker=ClientBroker.TLS_PLAINTEXT):
 
 
 def test_a_broker_listens_for_clients_and_for_its_own_kind():
-    ports = standard_ports(Role.BROKER, ClientBroker.TLS_PLAINTEXT)
-    lines = listeners(Role.BROKER, ClientBroker.TLS_PLAINTEXT, Endpoint("127.64.0.1", ports))
+    lines = listeners(nodes(3)[0], ClientBroker.TLS_PLAINTEXT)
     assert lines.listeners == snapshot(
         "REPLICATION_SECURE://127.64.0.1:9093,CLIENT://127.64.0.1:9092,CLIENT_SECURE://127.64.0.1:9094"
     )
@@ -34,12 +40,30 @@ def test_a_broker_listens_for_clients_and_for_its_own_kind():
     assert lines.protocols == snapshot("CONTROLLER:SSL,REPLICATION_SECURE:SSL,CLIENT:PLAINTEXT,CLIENT_SECURE:SSL")
 
 
+def test_on_a_shared_address_clients_come_in_there_and_brokers_among_themselves_stay():
+    place = evolve(nodes(3)[0], shared=Endpoint("192.0.2.2", {"CLIENT": 21001, "CLIENT_SECURE": 21002}))
+    lines = listeners(place, ClientBroker.TLS_PLAINTEXT)
+    assert lines.listeners == snapshot(
+        "REPLICATION_SECURE://127.64.0.1:9093,CLIENT://192.0.2.2:21001,CLIENT_SECURE://192.0.2.2:21002"
+    )
+    assert lines.advertised == lines.listeners
+
+
+def test_dual_stack_adds_listeners_with_brackets_and_ports_of_msk():
+    place = evolve(nodes(3)[0], ipv6=Endpoint("fd12::1", ipv6_ports(ClientBroker.TLS_PLAINTEXT)))
+    before, lines = (listeners(place, ClientBroker.TLS_PLAINTEXT, dual) for dual in (False, True))
+    assert lines.listeners.removeprefix(before.listeners) == snapshot(
+        ",CLIENT_IPV6://[fd12::1]:20092,CLIENT_SECURE_IPV6://[fd12::1]:20094"
+    )
+    assert lines.protocols.removeprefix(before.protocols) == snapshot(",CLIENT_IPV6:PLAINTEXT,CLIENT_SECURE_IPV6:SSL")
+
+
 @pytest.mark.parametrize("client_broker", list(ClientBroker))
 def test_a_controller_knows_nothing_of_clients(client_broker):
-    ports = standard_ports(Role.CONTROLLER, client_broker)
-    lines = listeners(Role.CONTROLLER, client_broker, Endpoint("127.64.0.10", ports))
+    place = next(place for place in nodes(3, client_broker) if place.id.role is Role.CONTROLLER)
+    lines = listeners(place, client_broker, dual=True)
     assert (lines.listeners, lines.advertised, lines.protocols) == (
-        "CONTROLLER://127.64.0.10:9093",
+        "CONTROLLER://127.64.0.1:9093",
         None,
         "CONTROLLER:SSL",
     )
@@ -57,9 +81,9 @@ def test_only_the_listeners_that_were_asked_for_exist_and_the_inner_one_always(c
     assert standard_ports(Role.BROKER, client_broker) == ports
 
 
-def test_on_a_shared_address_the_written_down_ports_count():
+def test_where_all_listeners_share_an_address_the_written_down_ports_count():
     endpoint = Endpoint("192.168.1.5", {"REPLICATION_SECURE": 20003, "CLIENT_SECURE": 20004})
-    lines = listeners(Role.BROKER, ClientBroker.TLS, endpoint)
+    lines = listeners(evolve(nodes(3)[0], endpoint=endpoint), ClientBroker.TLS)
     assert lines.advertised == "REPLICATION_SECURE://192.168.1.5:20003,CLIENT_SECURE://192.168.1.5:20004"
 
 

@@ -71,6 +71,8 @@ class Play:
     topics: tuple[tuple[int, int], ...] = ((3, 2), (3, 2), (2, 1), (1, 1))
     """(replicas, min ISR) of each partition."""
     wake_ups: bool = True
+    network_address: str | None = None
+    """The setting, as the next control plane reads it."""
     cluster: ClusterId = field(factory=lambda: ClusterId(f"{uuid4()}-1"))
     machine: Machine = field(factory=Machine)
     kafka: FakeKafka = field(init=False)
@@ -126,6 +128,7 @@ class Play:
                 patience=timedelta(seconds=60),
                 operation_patience=timedelta(seconds=600),
                 still_ours=lambda: self.store.term() == term,
+                network_address=self.network_address,
             )
         )
         self._woken = True

@@ -22,6 +22,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("encryption", places.encryption),
     ("user", places.user),
     ("addresses", network.addresses),
+    ("shared address", network.shared_address),
+    ("ipv6", network.ipv6),
     ("ports", network.ports),
     ("distributions", software.distributions),
     ("plugin", software.plugin_jar),

@@ -9,6 +9,7 @@ from penstock.app import premises
 from penstock.cli.checks.finding import Finding, State, Visit
 from penstock.kafka.listeners import STANDARD_PORTS
 
+CHANGE = "Set network_address to an IP address of this machine, or take it out."
 PORT_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -54,9 +55,36 @@ def addresses(visit: Visit) -> Iterator[Finding]:
         )
 
 
+def shared_address(visit: Visit) -> Iterator[Finding]:
+    address = visit.settings.network_address
+    if address is None:
+        sentence = "Clients reach brokers from this machine alone: no network_address is set."
+        yield Finding("shared address", State.OK, sentence)
+    elif why := premises(visit.settings).no_shared_address:
+        yield Finding(
+            "shared address", State.WRONG, f"Brokers cannot listen on network_address {address}: {why}.", CHANGE
+        )
+    else:
+        sentence = f"Brokers listen for clients on {address}, each with ports of its own."
+        yield Finding("shared address", State.OK, sentence)
+
+
+def ipv6(visit: Visit) -> Iterator[Finding]:
+    seen = premises(visit.settings)
+    if seen.no_ipv6:
+        sentence = f"Clusters cannot have the network type DUAL: {seen.no_ipv6}."
+        yield Finding("ipv6", State.WARNING, sentence, f"For IPv6, {seen.ipv6_remedy}.")
+    elif seen.no_own_ipv6:
+        sentence = f"Over IPv6 brokers share ::1, with ports of their own: {seen.no_own_ipv6}."
+        yield Finding("ipv6", State.OK, sentence)
+    else:
+        yield Finding("ipv6", State.OK, "Over IPv6 every broker gets an address of its own.")
+
+
 def ports(visit: Visit) -> Iterator[Finding]:
     seen = premises(visit.settings)
-    wanted = seen.shared_ports if not seen.own_addresses or seen.strangers else range(max(STANDARD_PORTS.values()) + 1)
+    sharing = not seen.own_addresses or seen.strangers or visit.settings.network_address
+    wanted = seen.shared_ports if sharing else range(max(STANDARD_PORTS.values()) + 1)
     low = int(PORT_RANGE.read_text().split()[0]) if PORT_RANGE.exists() else None
     yield below(wanted[-1], low)
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from attrs import frozen
 
 from penstock.kafka.maven import public
-from penstock.settings import Settings
+from penstock.settings import Settings, flat
 
 PREFIX = "PENSTOCK_"
 URLS = ("maven_mirror", "store_url")
@@ -28,7 +28,7 @@ def in_force(settings: Settings, flags: Collection[str], environment: Mapping[st
     """Every setting, in the order of settings.py, whose rule it follows: flags over variables over the file."""
     variables = {name.upper(): name for name in environment}
     file = settings.home / "penstock.toml"
-    written = tomllib.loads(file.read_text()) if file.is_file() else {}
+    written = flat(tomllib.loads(file.read_text())) if file.is_file() else {}
 
     def source(name: str) -> str:
         if name in flags:

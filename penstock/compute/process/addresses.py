@@ -1,51 +1,56 @@
-"""Addresses of nodes: one each from a /16 that the home owns, or one for all with a port for each listener."""
+"""Addresses of nodes: one each from a network that the home owns, or one for all with a port for each listener."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import ipaddress
-import json
 import os
 import socket
-import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from secrets import token_hex
 
 import psutil
 from attrs import define, field
 
 from penstock.compute.base import ComputeError
-from penstock.compute.process.files import told, write
+from penstock.compute.process import loopback
+from penstock.compute.process.claims import REGISTRY, Claims
+from penstock.compute.process.files import told
 from penstock.compute.process.process import program
-from penstock.compute.process.run import taken
+from penstock.compute.process.run import taken, why_taken
 from penstock.model.ids import NodeId
 from penstock.model.spec import Endpoint
 
-REGISTRY = Path("/var/tmp/penstock-networks")  # noqa: S108 - shared by all users of the machine on purpose
 NETWORKS = tuple(f"127.{second}" for second in range(64, 192))
 """The /16 networks that homes choose from, by their first two numbers."""
 SHARED = "127.0.0.1"
 SHARED_PORTS = range(21000, 32000)
 """Below Linux's ip_local_port_range (from 32768): an outgoing connection can never sit on one (kafka.md 2.3)."""
+BLOCK = 100
+"""Ports that a home claims at once, on whatever address they are used."""
 ZONES = 4
 """A zone is a /18, a quarter of the home's network."""
-PATIENCE_SECONDS = 5.0
+
+Wish = tuple[NodeId, int, Mapping[str, int]]
+"""A node, the index of its zone, and the standard port of each listener."""
 
 
 @define
 class Addresses:
     """What a home may give to its nodes.
 
-    Invariant: a network belongs to one home at a time: a claim file in the machine's registry holds the home's path and
-    a token, and `network.json` in the home holds the same token; a claim whose home does not say so is stale."""
+    Invariant: no two homes of a machine give the same: a network and each block of ports has one owner (`claims.py`), and
+    the /64 for IPv6 follows from the network and the home's own token."""
 
     home: Path
     registry: Path = REGISTRY
     notes: tuple[str, ...] = field(default=(), init=False)
     """Why the last proposal gave no addresses of their own; empty where it did."""
+
+    @property
+    def claims(self) -> Claims:
+        return Claims(self.home, self.registry)
 
     def own(self) -> bool:
         """Does this system have loopback aliases? Linux does; macOS knows 127.0.0.1 alone."""
@@ -56,16 +61,80 @@ class Addresses:
                 return False
         return True
 
-    def propose(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], occupied: Iterable[Endpoint]
-    ) -> dict[NodeId, Endpoint]:
+    def propose(self, nodes: Sequence[Wish], occupied: Iterable[Endpoint]) -> dict[NodeId, Endpoint]:
         """An endpoint for each (node, zone index, standard ports), none of it occupied or held by a stranger."""
         occupied = tuple(occupied)
         why = self._why_shared(nodes)
         self.notes = (why,) if why else ()
-        return self._shared(nodes, occupied) if why else self._aliases(nodes, occupied)
+        return self.on(SHARED, nodes, occupied) if why else self._aliases(nodes, occupied)
 
-    def _why_shared(self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]]) -> str | None:
+    def propose_ipv6(self, nodes: Sequence[Wish], occupied: Iterable[Endpoint]) -> dict[NodeId, Endpoint]:
+        """The same over IPv6. An address is given to the loopback device when its node starts (`give`)."""
+        if why := loopback.why_none():
+            raise ComputeError(f"{why}; {IPV6_REMEDY}")
+        occupied = tuple(occupied)
+        standard = sorted({port for _, _, ports in nodes for port in ports.values()})
+        # A stranger on the wildcard address has the port of every address, also of those that are not there yet.
+        if loopback.why_not() or any(taken(loopback.LOOPBACK, port) for port in standard):
+            return self.on(loopback.LOOPBACK, nodes, occupied)
+        try:
+            network = self.network()
+        except NoNetwork:
+            return self.on(loopback.LOOPBACK, nodes, occupied)
+        used = {endpoint.address for endpoint in occupied}
+        found = {}
+        for node, zone, ports in nodes:
+            free = map(str, addresses6_of(ipv6_network(network, self._token()), zone))
+            fit = (each for each in free if each not in used and not any(_held(each, port) for port in ports.values()))
+            if (address := next(fit, None)) is None:
+                raise ComputeError(f"no IPv6 address is free in zone {zone + 1}; delete clusters that are not needed")
+            used.add(address)
+            found[node] = Endpoint(address, dict(ports))
+        return found
+
+    def on(self, address: str, nodes: Sequence[Wish], occupied: Iterable[Endpoint]) -> dict[NodeId, Endpoint]:
+        """A port for each listener on an address that nodes share.
+
+        No port is given twice in a home, on whatever address: Kafka wants those of a node to differ."""
+        used = {port for endpoint in occupied for port in endpoint.ports.values()}
+        # Each home begins elsewhere, since homes with other registries are not seen.
+        blocks = range(SHARED_PORTS[0], SHARED_PORTS[-1] + 1, BLOCK)
+        offset = zlib.crc32(os.fsencode(self.home)) % len(blocks)
+        names = {
+            f"ports-{first}": range(first, first + BLOCK)
+            for first in (*blocks[offset:], *blocks[:offset])
+            if not used.issuperset(range(first, first + BLOCK))
+        }
+        candidates = (
+            port
+            for name in self.claims.ports(tuple(names))
+            for port in names[name]
+            if port not in used and not taken(address, port)
+        )
+        found = {}
+        for node, _, ports in nodes:
+            chosen = {name: next(candidates, 0) for name in ports}
+            if 0 in chosen.values():
+                raise ComputeError(
+                    f"no port from {SHARED_PORTS[0]} to {SHARED_PORTS[-1]} of {address} is free; stop programs or delete clusters"
+                )
+            found[node] = Endpoint(address, chosen)
+        return found
+
+    def give(self, addresses: Iterable[str]) -> None:
+        """Those that are the home's own over IPv6 are on the loopback device, also after a restart of the machine."""
+        for address in self._ours(addresses):
+            if loopback.why_not() is None:
+                with told(f"giving the address {address} to the loopback device"):
+                    loopback.add(address)
+
+    def take(self, addresses: Iterable[str]) -> None:
+        """Those that are the home's own over IPv6 are on the loopback device no more."""
+        for address in self._ours(addresses):
+            with told(f"taking the address {address} from the loopback device"):
+                loopback.remove(address)
+
+    def _why_shared(self, nodes: Sequence[Wish]) -> str | None:
         if not self.own():
             return f"this system has no loopback addresses beside {SHARED}, so all nodes share it and have ports of their own"
         try:
@@ -81,9 +150,7 @@ class Addresses:
                 )
         return None
 
-    def _aliases(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], occupied: tuple[Endpoint, ...]
-    ) -> dict[NodeId, Endpoint]:
+    def _aliases(self, nodes: Sequence[Wish], occupied: tuple[Endpoint, ...]) -> dict[NodeId, Endpoint]:
         network = self.network()
         used = {endpoint.address for endpoint in occupied}
         found = {}
@@ -99,135 +166,78 @@ class Addresses:
                 )
         return found
 
-    def _shared(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], occupied: tuple[Endpoint, ...]
-    ) -> dict[NodeId, Endpoint]:
-        used = {port for endpoint in occupied if endpoint.address == SHARED for port in endpoint.ports.values()}
-        # Each home begins elsewhere, so that two homes that propose at the same time do not choose the same ports.
-        offset = zlib.crc32(os.fsencode(self.home)) % len(SHARED_PORTS)
-        candidates = (
-            port
-            for port in (*SHARED_PORTS[offset:], *SHARED_PORTS[:offset])
-            if port not in used and not taken(SHARED, port)
-        )
-        found = {}
-        for node, _, ports in nodes:
-            chosen = {name: next(candidates, 0) for name in ports}
-            if 0 in chosen.values():
-                raise ComputeError(
-                    f"no port from {SHARED_PORTS[0]} to {SHARED_PORTS[-1]} of {SHARED} is free; stop programs or delete clusters"
-                )
-            found[node] = Endpoint(SHARED, chosen)
-        return found
-
     def network(self) -> str:
         """The first two numbers of the home's /16; claimed now if it has none that is still its own. Raises NoNetwork."""
-        with told(f"claiming a network in {self.registry}"), self._registry_lock():
-            record = _read(self.home / "network.json")
-            network, token = str(record.get("network", "")), str(record.get("claim", "")) or token_hex(8)
-            order = sorted(NETWORKS, key=lambda candidate: candidate != network)
-            for candidate in order:
-                claim = _read(self.registry / candidate)
-                if claim.get("token") == token and claim.get("home") == str(self.home):
-                    if candidate != network:
-                        self._note(candidate, token)
-                    return candidate
-                if self._free(candidate, claim) and self._claim(candidate, token):
-                    return candidate
+        if network := self.claims.network(NETWORKS):
+            return network
         raise NoNetwork(
             f"all {len(NETWORKS)} loopback networks are claimed by homes of this machine; delete claims of unused homes in {self.registry}"
         )
 
     def release(self) -> None:
-        """Give the home's network back to the machine; nothing where it has none."""
-        record = _read(self.home / "network.json")
-        if not record:
-            return
-        with told(f"giving a network back to {self.registry}"), self._registry_lock():
-            path = self.registry / str(record.get("network"))
-            claim = _read(path)
-            if claim.get("token") == record.get("claim") and claim.get("home") == str(self.home):
-                path.unlink()
+        """Give all that the home holds back to the machine; nothing where it holds nothing."""
+        token, network = self.claims.token(), self.claims.noted()
+        if token and network and loopback.why_none() is None:
+            own = ipv6_network(network, token)
+            self.take(address for address in loopback.present() if ipaddress.IPv6Address(address) in own)
+        self.claims.release()
 
-    def _claim(self, network: str, token: str) -> bool:
-        path = self.registry / network
-        try:
-            write(path, json.dumps({"home": str(self.home), "token": token}).encode(), durable=True)
-        except PermissionError:
-            return False  # another user's stale claim in a sticky directory: only its owner may replace it
-        self._note(network, token)
-        return True
+    def _token(self) -> str:
+        token = self.claims.token()
+        if token is None:
+            raise ComputeError(f"{self.home} has claimed no network in {self.registry}; look into that folder")
+        return token
 
-    def _note(self, network: str, token: str) -> None:
-        write(self.home / "network.json", json.dumps({"network": network, "claim": token}).encode(), durable=True)
-
-    def _free(self, network: str, claim: Mapping[str, object]) -> bool:
-        if not os.path.lexists(self.registry / network):
-            return True
-        if not claim:
-            return False  # unreadable: not proved stale
-        home = Path(str(claim.get("home")))
-        try:
-            theirs = json.loads((home / "network.json").read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError):
-            return True
-        except OSError:
-            return False  # another user's home that we may not look into
-        return (theirs.get("network"), theirs.get("claim")) != (network, claim.get("token"))
-
-    def _registry_lock(self) -> _Lock:
-        return _Lock(self.registry)
+    def _ours(self, addresses: Iterable[str]) -> Sequence[str]:
+        """Those among them that only this home gives to nodes."""
+        if (token := self.claims.token()) is None:
+            return ()
+        whole = ipv6_home(token)
+        return [address for address in addresses if ":" in address and ipaddress.IPv6Address(address) in whole]
 
 
 class NoNetwork(ComputeError):
     """Every /16 is claimed."""
 
 
-@define
-class _Lock:
-    """The machine-wide lock on the registry, held for milliseconds; any user may take it."""
-
-    registry: Path
-    _held: int = field(default=-1, init=False)
-
-    def __enter__(self) -> None:
-        try:
-            self.registry.mkdir(parents=True)
-            self.registry.chmod(0o1777)
-        except FileExistsError:
-            if self.registry.is_symlink():
-                raise ComputeError(
-                    f"{self.registry} is a symbolic link, which anybody could have put there; remove it"
-                ) from None
-        path = self.registry / "lock"
-        try:
-            # Without O_CREAT first: Linux refuses it for another user's file in a sticky directory (fs.protected_regular).
-            self._held = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            self._held = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-        until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno != errno.EWOULDBLOCK or time.monotonic() > until:
-                    os.close(self._held)
-                    raise ComputeError(
-                        f"the lock {path} is held by another process for {PATIENCE_SECONDS:.0f} s; look who holds it and end it"
-                    ) from error
-            time.sleep(0.01)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._held)
+IPV6_REMEDY = "run `sysctl -w net.ipv6.conf.lo.disable_ipv6=0`, or give the container IPv6"
 
 
-def _read(path: Path) -> Mapping[str, object]:
-    """A JSON object, or an empty one where there is none that can be read."""
+def why_not_here(address: str) -> str | None:
+    """Why nodes cannot share this address and be reached there, a clause; None where they can."""
     try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "it is no IP address: names are not looked up here"
+    if parsed.is_unspecified or parsed.is_multicast:
+        return "clients cannot be told to connect to it"
+    if parsed.version == 6 and parsed.is_link_local:
+        return "it means another machine on every network: take one that is not link-local"
+    error = why_taken(address, 0)
+    return None if error is None else f"this machine does not have it ({error.strerror})"
+
+
+def ipv6_home(token: str) -> ipaddress.IPv6Network:
+    """The /48 of a home: a unique local prefix (RFC 4193) whose 40 random bits are those of its token."""
+    return ipaddress.IPv6Network(f"fd{token[:2]}:{token[2:6]}:{token[6:10]}::/48")
+
+
+def ipv6_network(network: str, token: str) -> ipaddress.IPv6Network:
+    """The /64 that goes with a home's /16: in two homes that have the same token, one being a copy, it is another."""
+    low = int(ipv6_home(token).network_address) + (int(network.rpartition(".")[2]) << 64)
+    return ipaddress.IPv6Network((low, 64))
+
+
+def addresses6_of(network: ipaddress.IPv6Network, zone: int) -> Iterator[ipaddress.IPv6Address]:
+    """Every address of a zone that a node may have over IPv6."""
+    low = int(network.network_address) + (zone % ZONES + 1 << 16)
+    return (ipaddress.IPv6Address(low + number) for number in range(1, 1 << 16))
+
+
+def _held(address: str, port: int) -> bool:
+    """Does somebody listen there? An address that is not there yet is nobody's."""
+    error = why_taken(address, port)
+    return error is not None and error.errno == errno.EADDRINUSE
 
 
 def addresses_of(network: str, zone: int) -> Iterator[str]:

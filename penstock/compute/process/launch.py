@@ -60,18 +60,19 @@ class Launcher:
                 f"{node.id} cannot start: its program {command} {state}.",
                 "Install it where the nodes' user may run it; for Java, PENSTOCK_JAVA_HOME names another one.",
             )
-        for name, port in node.ports.items():
-            error = why_taken(node.address, port)
+        for name, (address, port) in node.sockets.items():
+            error, where = why_taken(address, port), f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
             if error is not None and error.errno != errno.EADDRINUSE:
                 raise Refusal(
                     "port",
-                    f"{node.id} cannot start: listening on {node.address}:{port}, its address for {name}, fails: {error.strerror}.",
-                    "Give the machine that address back, or delete the cluster and create it anew.",
+                    f"{node.id} cannot start: listening on {where}, its address for {name}, fails: {error.strerror}.",
+                    "Give the machine that address back; where it is a shared one, change network_address; else delete the "
+                    "cluster and create it anew.",
                 )
             if error is not None:
                 raise Refusal(
                     "port",
-                    f"{node.id} cannot start: {holder(port, node.address)} already listens on {node.address}:{port}, its port for {name}.",
+                    f"{node.id} cannot start: {holder(port, address)} already listens on {where}, its port for {name}.",
                     "Stop that program; the node then starts by itself.",
                 )
 

@@ -28,6 +28,7 @@ def of(node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> dict[str, An
         "fence": fence,
         "address": node.address,
         "ports": dict(node.ports),
+        "beside": [[endpoint.address, dict(endpoint.ports)] for endpoint in node.beside],
         "incarnation": node.incarnation,
         "leaves": sorted({leaf.path for leaf in leaves} | {leaf.path for leaf in node.leaves}),
         "ready_line": node.ready_line,
@@ -56,6 +57,11 @@ def read(records: Records, place: Place, fence: int, damaged: bool = False) -> d
 def write(place: Place, said: Mapping[str, Any]) -> None:
     """Durable. Raises OSError."""
     files.write(place.record("node"), json.dumps(said).encode(), durable=True)
+
+
+def beside(said: Mapping[str, Any] | None) -> set[str]:
+    """The addresses beside its own on which the node was last told to listen. A record of before there were any has none."""
+    return {address for address, _ in said.get("beside", [])} if said else set()
 
 
 def raise_fence(place: Place, said: Mapping[str, Any] | None, fence: int) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from penstock.compute.process.addresses import NETWORKS, SHARED_PORTS, Addresses, holder
+from penstock.compute.process import loopback
+from penstock.compute.process.addresses import IPV6_REMEDY, NETWORKS, SHARED_PORTS, Addresses, holder, why_not_here
 from penstock.compute.process.filesystem import why_not
 from penstock.compute.process.gauge import Laid, census, uses
 from penstock.compute.process.home import Home
@@ -34,6 +35,14 @@ class Premises:
     """Asked port -> who listens on it on every address, which keeps all nodes from it."""
     shared_ports: range
     """The ports that nodes get where they share one address."""
+    no_shared_address: str | None
+    """Why nodes cannot listen on the shared address that was asked about, a clause; None where they can, or none was."""
+    no_ipv6: str | None
+    """Why brokers cannot listen on IPv6, a clause; None where they can."""
+    no_own_ipv6: str | None
+    """Why they would share `::1` then, a clause; None where each would have an address of its own."""
+    ipv6_remedy: str
+    """What to do for IPv6 where there is none."""
     real_volumes: bool
     """Would a new volume be a filesystem of its size?"""
     volume_note: str | None
@@ -47,9 +56,13 @@ class Premises:
 
 
 def look(
-    home: Path, registry: Path, ports: Iterable[int], volumes: VolumeKind | None = VolumeKind.DIRECTORY
+    home: Path,
+    registry: Path,
+    ports: Iterable[int],
+    volumes: VolumeKind | None = VolumeKind.DIRECTORY,
+    shared: str | None = None,
 ) -> Premises:
-    """The premises of a home that need not exist."""
+    """The premises of a home that need not exist; `shared` is the address that its nodes are to share for clients."""
     addresses = Addresses(home, registry)
     noted = _object(home / "network.json")
     network = str(noted["network"]) if noted.get("network") in NETWORKS else None
@@ -66,6 +79,10 @@ def look(
         networks=len(NETWORKS),
         strangers={port: holder(port) for port in ports if own and taken(probe, port)},
         shared_ports=SHARED_PORTS,
+        no_shared_address=why_not_here(shared) if shared is not None else None,
+        no_ipv6=loopback.why_none(),
+        no_own_ipv6=loopback.why_not(),
+        ipv6_remedy=IPV6_REMEDY,
         real_volumes=kind is VolumeKind.FILESYSTEM,
         volume_note=note,
         no_filesystems=why_not(),

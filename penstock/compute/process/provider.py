@@ -14,8 +14,9 @@ from signal import Signals
 from threading import Lock
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf
-from penstock.compute.process import ballast, ending, files, filesystem, gauge, nodefile, process
-from penstock.compute.process.addresses import REGISTRY, Addresses
+from penstock.compute.process import ballast, ending, files, filesystem, gauge, loopback, nodefile, process
+from penstock.compute.process.addresses import IPV6_REMEDY, Addresses
+from penstock.compute.process.claims import REGISTRY
 from penstock.compute.process.files import told
 from penstock.compute.process.gauge import EVERY_SECONDS, Gauge
 from penstock.compute.process.home import PASSABLE, Home, Place
@@ -75,6 +76,7 @@ class ProcessCompute:
         own, notes = self._addresses.own(), list(self._addresses.notes)
         if self._user is None and os.geteuid() == 0:
             notes.append("nodes run as root; PENSTOCK_RUN_AS names another user")
+        no_ipv6 = loopback.why_none()
         kind, note = chosen(self._volumes.kind)
         notes += [note] if note else []
         return Capabilities(
@@ -82,6 +84,7 @@ class ProcessCompute:
             unprivileged=self._user is not None,
             real_volumes=kind is VolumeKind.FILESYSTEM,
             grows_in_use=kind is VolumeKind.DIRECTORY or filesystem.why_not_in_use() is None,
+            no_ipv6=f"Brokers cannot listen on IPv6: {no_ipv6}; {IPV6_REMEDY}." if no_ipv6 else None,
             notes=tuple(notes),
         )
 
@@ -92,9 +95,16 @@ class ProcessCompute:
         return self._home.clusters()
 
     def propose(
-        self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Endpoint]
+        self,
+        nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]],
+        taken: Iterable[Endpoint],
+        *,
+        ipv6: bool = False,
+        shared: str | None = None,
     ) -> Mapping[NodeId, Endpoint]:
-        return self._addresses.propose(nodes, taken)
+        if shared is not None:
+            return self._addresses.on(shared, nodes, taken)
+        return self._addresses.propose_ipv6(nodes, taken) if ipv6 else self._addresses.propose(nodes, taken)
 
     def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         """A volume in the node's place that is not its own goes to quarantine and the call raises ComputeError. A fresh volume
@@ -111,6 +121,9 @@ class ProcessCompute:
                 files.make_directory(place.directory.parent, PASSABLE)
                 files.make_directory(place.directory, PASSABLE)
                 nodefile.write(place, nodefile.of(node, leaves, fence))
+                wanted = {endpoint.address for endpoint in node.beside}
+                self._addresses.take(nodefile.beside(label) - wanted)
+                self._addresses.give(wanted)
                 try:
                     self._launcher.check(node)
                 except Refusal as refusal:
@@ -194,6 +207,7 @@ class ProcessCompute:
                 ending.kill(self._witness, place, run)
             ending.release(self._witness, place)
             ending.prove_unused(place)
+            self._addresses.take(nodefile.beside(label))
             moved = self._volumes.remove(place, label["incarnation"] if label else None, keep=keep)
             with told(f"deleting the directory of {node}"):
                 files.delete(place.work)
@@ -230,7 +244,16 @@ class ProcessCompute:
                 _log.warning("nodes of %s are not watched: %s", cluster, error)
                 continue
             for node in members:
+                self._lend(node)
                 self._watcher.add(self._home.place(node))
+
+    def _lend(self, node: NodeId) -> None:
+        """The addresses of a node that was here before us: a restart of the machine has taken those on its loopback device."""
+        try:
+            said = self._witness.records.object(self._home.place(node).record("node"))
+            self._addresses.give(nodefile.beside(said))
+        except (ComputeError, OSError, ValueError) as error:
+            _log.warning("%s may lack addresses: %s", node, error)
 
     def release(self) -> None:
         """The home is about to go: what it holds of the machine beside its nodes is free again."""

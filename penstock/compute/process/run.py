@@ -204,7 +204,8 @@ class Witness:
             return None
         match refused["kind"]:
             case "port":
-                holds = any(taken(label["address"], port) for port in label["ports"].values())
+                places = [(label["address"], label["ports"]), *label.get("beside", [])]
+                holds = any(taken(address, port) for address, ports in places for port in ports.values())
             case "command":
                 holds = not runnable(refused["command"], self.user)
             case _:
@@ -273,7 +274,7 @@ def why_taken(address: str, port: int) -> OSError | None:
     """Why one cannot listen there: EADDRINUSE where somebody does; None where one can.
 
     Bound with SO_REUSEADDR, so that connections that are merely closing do not count, and released at once."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address, port))

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from penstock.compute.base import Compute, ComputeError, IssuedLeaf
 from penstock.control.cluster.admin import Admin
-from penstock.kafka.listeners import CLIENT_SECURE
+from penstock.kafka.listeners import secure
 from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError, KafkaRefused
 from penstock.model.ids import NodeId
@@ -166,4 +166,6 @@ def _renew(node: NodeSpec, paths: Sequence[str], hands: Hands) -> None:
     hands.compute.write(node, [_issued(leaf, hands) for leaf in node.leaves if leaf.path in paths], hands.fence)
     if CLIENT_LEAF in paths:
         location = hands.compute.path(node.id, CLIENT_LEAF)
-        hands.admin().set_config(node.id.number, {keystore_location(CLIENT_SECURE): location})
+        hands.admin().set_config(
+            node.id.number, {keystore_location(listener): location for listener in secure(node.sockets)}
+        )

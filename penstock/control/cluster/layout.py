@@ -13,7 +13,7 @@ from attrs import field, frozen
 from penstock.kafka import advertised
 from penstock.kafka.configuration import of_role, static
 from penstock.kafka.format import format_node, layout_of
-from penstock.kafka.listeners import CLIENT_SECURE, CONTROLLER
+from penstock.kafka.listeners import CONTROLLER, ipv6_ports, names, secure
 from penstock.kafka.properties import (
     CLIENT_LEAF,
     INNER_CA,
@@ -67,6 +67,8 @@ def lay_out(spec: ClusterSpec, frame: Frame) -> tuple[NodeSpec, ...]:
     """Every node of the cluster, complete; nothing for a removed cluster or before all endpoints are written down."""
     if spec.removed or any(place.endpoint is None for place in spec.nodes):
         return ()
+    if spec.dual and any(place.ipv6 is None for place in spec.brokers):
+        return ()
     return tuple(_node(spec, place, place.endpoint, frame) for place in spec.nodes if place.endpoint is not None)
 
 
@@ -85,7 +87,8 @@ def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame)
         ),
         leaves=_leaves(spec, place, endpoint, frame),
         address=endpoint.address,
-        ports=endpoint.ports,
+        ports={name: port for name, port in endpoint.ports.items() if place.at(name) == (endpoint.address, port)},
+        beside=_beside(spec, place),
         incarnation=place.directory,
         resources=Resources(memory_mib=heap * 2, volume_gib=spec.volume_gib if broker else CONTROLLER_GIB),
         revision=_revision(spec, place, endpoint, frame.user),
@@ -94,9 +97,15 @@ def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame)
     )
 
 
+def _beside(spec: ClusterSpec, place: NodePlace) -> tuple[Endpoint, ...]:
+    """Where else than at its own address the node listens."""
+    return tuple(each for each in (place.shared, place.ipv6 if spec.dual else None) if each is not None)
+
+
 def _revision(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, user: Mapping[str, str]) -> str:
     # What Kafka takes at run time is no reason for a restart; where nothing is left, the digest is that of no configuration.
     configured = static(of_role(user, place.id.role))
+    beside = [[each.address, sorted(each.ports.items())] for each in _beside(spec, place)]
     return digest(
         {
             "kafka": spec.kafka_version,
@@ -104,6 +113,7 @@ def _revision(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, user: Map
             "instance": spec.instance_type if place.id.role is Role.BROKER else "",
             "endpoint": [endpoint.address, sorted(endpoint.ports.items())],
             "restarts": place.restarts,
+            **({"beside": beside} if beside else {}),
             **({"configuration": configured} if configured else {}),
         }
     )
@@ -141,22 +151,44 @@ def _formatted(spec: ClusterSpec, place: NodePlace, frame: Frame) -> tuple[File,
 
 
 def _leaves(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame) -> tuple[Leaf, ...]:
-    addresses = (endpoint.address,)
-    inner = Leaf(INNER_LEAF, Issuer.CLUSTER, node_name(place.id.number), (), addresses, INNER_LEAF_DAYS)
-    if CLIENT_SECURE not in endpoint.ports or place.id.role is not Role.BROKER:
+    inner = Leaf(INNER_LEAF, Issuer.CLUSTER, node_name(place.id.number), (), (endpoint.address,), INNER_LEAF_DAYS)
+    shown = secure(names(place.id.role, spec.client_broker, spec.dual))
+    if not shown:
         return (inner,)
-    local = ("localhost",) if endpoint.address == "127.0.0.1" else ()
+    addresses = tuple(dict.fromkeys(found[0] for name in shown if (found := place.at(name))))
+    own = [dns_name(spec, place), *([dns_name(spec, place, "bi6")] if spec.dual else [])]
+    local = ["localhost"] if {"127.0.0.1", "::1"} & set(addresses) else []
     named = advertised.hosts(frame.user.get(advertised.PROPERTY), place.id.number)
-    names = (dns_name(spec, place), *local, *named)
     client = Leaf(
-        CLIENT_LEAF, Issuer.HOME, f"broker-{place.id.number}", names, addresses, frame.client_leaf_days, Applies.LIVE
+        CLIENT_LEAF,
+        Issuer.HOME,
+        f"broker-{place.id.number}",
+        (*own, *local, *named),
+        addresses,
+        frame.client_leaf_days,
+        Applies.LIVE,
     )
     return (inner, client)
 
 
-def dns_name(spec: ClusterSpec, place: NodePlace) -> str:
-    """The broker's MSK-shaped name (msk.md 4.3): `b-{id}.{name without hyphens}.{6 characters}.c{N}.kafka.{region}.amazonaws.com`."""
+def dns_name(spec: ClusterSpec, place: NodePlace, letter: str = "") -> str:
+    """The node's MSK-shaped name (msk.md 4.3): `b-{id}.{name without hyphens}.{6 characters}.c{N}.kafka.{region}.amazonaws.com`.
+
+    `letter` is what stands in the place of `b` (of a broker) or `c`: `bi6` for its name over IPv6."""
     uuid, _, suffix = spec.id.rpartition("-")
-    letter = "b" if place.id.role is Role.BROKER else "c"
+    letter = letter or ("b" if place.id.role is Role.BROKER else "c")
     label = spec.name.lower().replace("-", "")
     return f"{letter}-{place.id.number}.{label}.{digest(uuid)[:6]}.c{suffix}.kafka.{spec.region}.amazonaws.com"
+
+
+def hosts(spec: ClusterSpec) -> tuple[tuple[str, str], ...]:
+    """(address, name) of each broker, as a client's /etc/hosts takes them."""
+    ways = {"b": spec.client_broker.listeners[0]}
+    if spec.dual:
+        ways["bi6"] = next(iter(ipv6_ports(spec.client_broker)))
+    return tuple(
+        (found[0], dns_name(spec, place, letter))
+        for place in spec.brokers
+        for letter, listener in ways.items()
+        if (found := place.at(listener))
+    )

@@ -167,9 +167,9 @@ class Observer:
             return {}
         probe = self._probe
         return {
-            node.id: _known(partial(probe, node.address, node.ports[CLIENT_SECURE]))
+            node.id: _known(partial(probe, *node.sockets[CLIENT_SECURE]))
             for node in view.layout
-            if CLIENT_SECURE in node.ports and view.answers.get(node.id) == Known(True)
+            if CLIENT_SECURE in node.sockets and view.answers.get(node.id) == Known(True)
         }
 
 

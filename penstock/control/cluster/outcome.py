@@ -40,6 +40,10 @@ def shown(api: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any
             case "ConfigurationInfo":
                 software = {**after["CurrentBrokerSoftwareInfo"], "ConfigurationArn": value["Arn"]}
                 after["CurrentBrokerSoftwareInfo"] = {**software, "ConfigurationRevision": value["Revision"]}
+            case "ConnectivityInfo":
+                group = after["BrokerNodeGroupInfo"]
+                merged = _merged(group.get("ConnectivityInfo"), value)
+                after["BrokerNodeGroupInfo"] = {**group, "ConnectivityInfo": merged}
             case _ if member[:1].isupper():
                 after[member] = _merged(after.get(member), value)
     return after

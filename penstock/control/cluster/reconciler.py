@@ -94,7 +94,7 @@ class ClusterReconciler:
         room.lost_sight = room.looked is None or now - room.looked > LOST_SIGHT
         status = _resumed(record.status) if room.lost_sight else record.status
         try:
-            spec = endowed(record.spec, around.store, around.compute)
+            spec = endowed(record.spec, around.store, around.compute, around.network_address)
         except ComputeError as error:
             view = room.observer.look(record.spec, status, (), operation, 1, now)
             return self._commit(view, _unplaced(str(error)), [], [], now)

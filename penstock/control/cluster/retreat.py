@@ -5,7 +5,7 @@ made no progress for long. What then happens depends on what has been done and c
 
 | operation | while | it |
 |---|---|---|
-| configuration, broker type, volumes | any time | goes back to what was there before; larger volumes stay |
+| configuration, broker type, connectivity, volumes | any time | goes back to what was there before; larger volumes stay |
 | more brokers | some do not serve | goes back: the new ones leave again |
 | more brokers | partitions move | ends: the brokers stay, and partitions stay where they are |
 | fewer brokers | none has left | goes back: they stay |

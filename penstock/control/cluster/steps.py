@@ -91,6 +91,7 @@ STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
         ("SET_DYNAMIC_PROPERTIES", _configured),
         ("REJOIN_CLUSTER", _in_sync),
     ),
+    OperationKind.UPDATE_CONNECTIVITY: (("ROLL_BROKERS", _rolled), ("REJOIN_CLUSTER", _in_sync)),
     OperationKind.UPDATE_CLUSTER_MONITORING: (("KEEP_SETTINGS", _kept),),
 }
 

@@ -39,3 +39,5 @@ class Surroundings:
     """Looks at the certificate that a client listener shows."""
     together: Together = map
     """Runs the acts of several nodes beside each other."""
+    network_address: str | None = None
+    """The address of this machine on which all brokers listen for clients; None: each on its own."""

@@ -1,0 +1,157 @@
+"""Where clients reach brokers: from another machine at a shared address, and over IPv6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from oracle.course import Course, Runs
+from oracle.elsewhere import Elsewhere, elsewhere
+from oracle.load import check, loaded, make_topic
+from oracle.plane import Cluster, Home, Plane, listening, until
+
+from penstock.compute.process import loopback
+
+
+@pytest.fixture
+def other() -> Iterator[Elsewhere]:
+    with elsewhere() as other:
+        yield other
+
+
+def tls(cluster: Cluster, member: str = "BootstrapBrokerStringTls") -> str:
+    return str(cluster.plane.kafka.get_bootstrap_brokers(ClusterArn=cluster.arn).get(member, ""))
+
+
+def again(plane: Plane, address: str | None) -> None:
+    """The control plane starts anew with another `network_address`."""
+    plane.home.run("down")
+    plane.home.settings.pop("PENSTOCK_NETWORK_ADDRESS", None)
+    if address is not None:
+        plane.home.settings["PENSTOCK_NETWORK_ADDRESS"] = address
+    plane.up()
+
+
+def ends(cluster: Cluster) -> dict[str, Any]:
+    """Where each node was last told to listen."""
+    return {node: cluster.record(node, "node") for node in cluster.nodes}
+
+
+def rolled(cluster: Cluster, runs: Runs) -> None:
+    """Wait until every broker has been restarted, and no more than that has happened."""
+    until(lambda: all(runs.since(node) for node in runs.pids if "broker" in node), "a roll", more=cluster.said)
+    until(lambda: all(cluster.listens(node) for node in cluster.nodes), "all listen", more=cluster.said)
+    cluster.active()
+    runs.check_rolled()
+
+
+def test_a_client_on_another_machine_produces_over_tls_at_the_shared_address(
+    homes: Callable[..., Home], other: Elsewhere
+) -> None:
+    plane = Plane(homes()).up()
+    orders = plane.create("orders", client_broker="TLS_PLAINTEXT")
+    local, before = orders.client("tls"), ends(orders)
+    make_topic(local, "orders", 3)
+    runs = Runs(orders)
+    with loaded(local, "orders", 3) as load:
+        again(plane, other.here)
+        rolled(orders, runs)
+        # Who was connected has followed the brokers to their new address.
+        load.advance()
+    check(orders.client("tls"), "orders", 3, [load])
+
+    shared = tls(orders)
+    assert {end.rpartition(":")[0] for end in shared.split(",")} == {other.here}
+    assert len(set(shared.split(","))) == 3
+    said = other.produce({**orders.client("tls"), "bootstrap.servers": shared}, "orders", 300)
+    assert (said["failed"], said["left"]) == ([], 0)
+    assert "orders" in said["topics"]
+    assert sorted(said["brokers"].values()) == sorted(shared.split(","))
+    after = ends(orders)
+    assert {node: after[node]["address"] for node in after} == {node: before[node]["address"] for node in before}
+    inner = after["broker-1"]
+    assert not other.reaches(inner["address"], inner["ports"]["REPLICATION_SECURE"]), (
+        "brokers' own listeners stay inside"
+    )
+    assert f"Brokers listen for clients on {other.here}" in plane.home.run("doctor", check=False).stdout
+
+    runs = Runs(orders)
+    again(plane, None)
+    rolled(orders, runs)
+    assert ends(orders) == {node: {**each, "fence": ends(orders)[node]["fence"]} for node, each in before.items()}
+    assert orders.client("tls") == local
+    assert not other.reaches(*shared.split(",")[0].split(":"))
+
+
+def test_an_address_that_this_machine_does_not_have_is_refused_before_anything_starts(
+    homes: Callable[..., Home],
+) -> None:
+    home = homes(network_address="192.0.2.77")
+    for flags in ((), ("--detach",)):
+        refused = home.run("up", "--listen", "127.0.0.1:0", *flags, check=False)
+        assert refused.returncode == 1
+        assert "brokers cannot listen on network_address 192.0.2.77: this machine does not have it" in refused.stderr
+    assert not (home.path / "key").exists()
+    assert "192.0.2.77: this machine does not have it" in home.run("doctor", check=False).stdout
+
+
+def own_ipv6(cluster: Cluster) -> list[str]:
+    """The IPv6 addresses of the cluster's brokers."""
+    return [end.rpartition(":")[0].strip("[]") for end in tls(cluster, "BootstrapBrokerStringTlsIpv6").split(",")]
+
+
+def produce(config: Mapping[str, str], topic: str, count: int) -> None:
+    producer = Producer({**config, "acks": "all", "message.timeout.ms": 30000})
+    failed: list[str] = []
+    for n in range(count):
+        producer.produce(topic, str(n), on_delivery=lambda error, _: failed.append(str(error)) if error else None)
+    assert producer.flush(40) == 0
+    assert failed == []
+
+
+def test_dual_stack_gives_every_broker_listeners_over_ipv6_by_one_roll(plane: Plane) -> None:
+    if loopback.why_none():
+        pytest.skip("this machine has no IPv6 on its loopback device")
+    orders = plane.create("orders", client_broker="TLS_PLAINTEXT")
+    config, before, runs = orders.client("tls"), orders.describe(), Runs(orders)
+    make_topic(config, "orders", 3)
+    with loaded(config, "orders", 3) as load:
+        kafka, version = plane.kafka, before["CurrentVersion"]
+        answer = kafka.update_connectivity(
+            ClusterArn=orders.arn, CurrentVersion=version, ConnectivityInfo={"NetworkType": "DUAL"}
+        )
+        assert "BootstrapBrokerStringTlsIpv6" not in kafka.get_bootstrap_brokers(ClusterArn=orders.arn)
+        course = Course(orders, answer["ClusterOperationArn"]).end()
+        load.advance()
+    after = course.check_complete(before, ["ROLL_BROKERS", "REJOIN_CLUSTER"])
+    runs.check_rolled()
+    assert course.info["OperationType"] == "UPDATE_CONNECTIVITY"
+    assert course.info["SourceClusterInfo"] == {"ConnectivityInfo": {"NetworkType": "IPV4"}}
+    assert course.info["TargetClusterInfo"] == {"ConnectivityInfo": {"NetworkType": "DUAL"}}
+    shown = [each["Provisioned"]["BrokerNodeGroupInfo"]["ConnectivityInfo"] for each in (before, after)]
+    assert [each.get("NetworkType") for each in shown] == [None, "DUAL"]
+    check(config, "orders", 3, [load])
+
+    strings = kafka.get_bootstrap_brokers(ClusterArn=orders.arn)
+    assert strings["BootstrapBrokerStringTls"] == config["bootstrap.servers"], "what was there stays"
+    addresses = own_ipv6(orders)
+    if loopback.why_not() is None:
+        assert len(set(addresses)) == 3
+        assert all(address.startswith("fd") for address in addresses)
+        assert {end.rpartition(":")[2] for end in strings["BootstrapBrokerStringTlsIpv6"].split(",")} == {"20094"}
+        assert {end.rpartition(":")[2] for end in strings["BootstrapBrokerStringIpv6"].split(",")} == {"20092"}
+    else:
+        assert set(addresses) == {"::1"}
+    produce({**config, "bootstrap.servers": strings["BootstrapBrokerStringTlsIpv6"]}, "orders", 100)
+    produce({"bootstrap.servers": strings["BootstrapBrokerStringIpv6"]}, "orders", 100)
+
+    if loopback.why_not() is None:
+        # What a restart of the machine does to the loopback device; a new control plane finds it so.
+        loopback.remove(addresses[0])
+        assert not listening(addresses[0], 20094)
+        again(plane, None)
+        until(lambda: listening(addresses[0], 20094), "the address is back", more=orders.said)
+    orders.delete()
+    assert not set(addresses) & set(loopback.present()) - {"::1"}
