@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from penstock.kafka import answers, questions
+from penstock.kafka.canary import ClusterCanary
 from penstock.kafka.reassign import ClusterReassigner
 from penstock.kafka.wire import (
     DEADLINE,
@@ -55,6 +56,7 @@ class ClusterAdmin:
         self._lock = threading.Lock()
         self._pool: dict[int, Connection] = {}
         self._mover: ClusterReassigner | None = None
+        self._canary: ClusterCanary | None = None
         self._unanswered: dict[int, str] = {}
         self._useful: dict[bool, int] = {}
 
@@ -156,6 +158,13 @@ class ClusterAdmin:
                 self._mover = ClusterReassigner(self._brokers, self._tls, self._deadline)
             return self._mover
 
+    def canary(self) -> ClusterCanary:
+        """What measures produce latency, over connections of its own."""
+        with self._lock:
+            if self._canary is None:
+                self._canary = ClusterCanary(self._brokers, self._tls, self._deadline)
+            return self._canary
+
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
         request = questions.configs(questions.BROKER, [str(number)], names)
@@ -180,8 +189,10 @@ class ClusterAdmin:
         with self._lock:
             pool, self._pool = self._pool, {}
             mover, self._mover = self._mover, None
-        if mover is not None:
-            mover.close()
+            canary, self._canary = self._canary, None
+        for each in (mover, canary):
+            if each is not None:
+                each.close()
         for connection in pool.values():
             connection.close()
 
