@@ -70,7 +70,10 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
                 }
                 for place in record.spec.nodes
             ]
-            listed.append(_summary(record) | {"nodes": nodes})
+            with app.store.read() as rows:
+                operation = rows.operations.current(record.spec.id)
+            doing = None if operation is None else str(operation)
+            listed.append(_summary(record) | {"operation": doing, "nodes": nodes})
         plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
         show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
 
@@ -104,6 +107,7 @@ def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> 
         since = f" since {one['since']:%Y-%m-%d %H:%M:%S}Z" if one["since"] else ""
         lines.append(f"\n{one['name']}  {one['state']}{since}  {one['version']}")
         lines += [f"  {one['message']}"] if one["message"] else []
+        lines += [f"  {one['operation']}"] if one["operation"] else []
         lines += [f"  it {wait}" for wait in one["waiting"]]
         rows: list[tuple[str, ...]] = [
             ("  " + n["node"], n["zone"], n["address"] or "-", n["doing"]) for n in one["nodes"]

@@ -8,7 +8,24 @@ from inline_snapshot import snapshot
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
 from penstock.kafka.wire import KafkaError, KafkaRefused
-from penstock.model.plan import Configure, Grow, How, Lead, Reasoned, Remove, Renew, Start, Stop, Unregister
+from penstock.model.plan import (
+    Cancel,
+    Configure,
+    Grow,
+    How,
+    Lead,
+    Limit,
+    MakeCanary,
+    Reasoned,
+    Reassign,
+    Remove,
+    Renew,
+    Start,
+    Stop,
+    Throttle,
+    Unregister,
+)
+from penstock.model.rebalance import Move, Throttled
 
 
 @define
@@ -20,7 +37,7 @@ class Recorder:
 
     def _note(self, *call):
         self.calls.append(call)
-        if call[:2] in self.broken:
+        if any(call[:2] == each for each in self.broken):
             raise (KafkaError if call[0] in ("unregister", "elect", "set") else ComputeError)("it is broken")
 
     def start(self, node, leaves, fence):
@@ -54,6 +71,22 @@ class Recorder:
 
     def set_default(self, values):
         self._note("set", None, dict(values))
+
+    def mover(self):
+        return self
+
+    def create_topic(self, name, partitions, replicas, config):
+        self._note("create", name, partitions, replicas)
+
+    def limit(self, number, rate):
+        self._note("limit", number, rate)
+
+    def throttle(self, topics):
+        self._note("throttle", dict(topics))
+
+    def reassign(self, targets):
+        self._note("reassign", dict(targets))
+        return {key: "no such topic" for key in targets if key[0] == "gone"}
 
 
 def carried_out(recorder, *actions):
@@ -138,3 +171,31 @@ def test_what_kafka_will_not_have_is_told_from_what_it_cannot_take_now(code, las
 
     _, (failure,) = carried_out(Refusing(), Configure(broker(1), {"a": "b"}))
     assert failure.refused is lasting
+
+
+def test_moves_are_ordered_with_what_slows_them_down():
+    recorder = Recorder()
+    move = Move(("t", 0), (4, 2), (4,), (1,), 5, needed=False, why="")
+    slowed = Throttled(frozenset({(0, 1)}), frozenset({(0, 4)}))
+    done, failures = carried_out(
+        recorder,
+        MakeCanary(broker(1), 6, 3),
+        Limit(broker(1), 700),
+        Throttle(broker(1), {"t": slowed, "u": None}),
+        Reassign(broker(1), (move,)),
+        Cancel(broker(1), (("t", 1),)),
+    )
+    assert (len(done), failures) == (5, [])
+    assert recorder.calls == [
+        ("create", "__amazon_msk_canary", 6, 3),
+        ("limit", 1, 700),
+        ("throttle", {"t": slowed, "u": None}),
+        ("reassign", {("t", 0): (4, 2)}),
+        ("reassign", {("t", 1): None}),
+    ]
+
+
+def test_what_kafka_refuses_to_take_back_is_told():
+    _, (failure,) = carried_out(Recorder(), Cancel(broker(1), (("gone", 1),)))
+    assert "take back 1 moves (gone-1) did not work: gone-1: no such topic" in failure.why
+    assert not failure.heals

@@ -8,6 +8,7 @@ from fakes.views import NOW, broker, controller, three_brokers
 
 from penstock.compute.base import Capabilities
 from penstock.control.cluster.observe import Observer
+from penstock.kafka.reassign import RATES
 from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Absent, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
@@ -42,6 +43,24 @@ class Scene:
 
     def config(self, number, names):
         return self._told(("config", number, names), Known(dict.fromkeys(names, "1")))
+
+    def mover(self):
+        return self
+
+    def reassignments(self):
+        return {}
+
+    def log_dirs(self, number):
+        return ()
+
+    def cordoned(self, number):
+        return None
+
+    def limits(self, number):
+        return dict.fromkeys(RATES, 700)
+
+    def throttled(self, topics):
+        return {}
 
     def close(self):
         self.closed += 1
@@ -242,3 +261,19 @@ def test_settings_are_nobodys_business_where_none_are_changed_and_unknown_where_
     watch.set(three_brokers().but(operation=updating({"live": {"a": "2"}})))
     watch.scene.unreachable = True
     assert set(watch.look().settings.values()) == {Unknown("nobody answered")}
+
+
+def test_what_a_rebalance_costs_is_measured_while_all_serve_and_limits_are_seen_anyway(watch):
+    kind = OperationKind.INCREASE_BROKER_COUNT
+    moving = OpenOperation("op-1", kind, OperationState.UPDATE_IN_PROGRESS, NOW, {"rebalance": True})
+    watch.set(three_brokers().killed(broker(3)).fenced(3).but(operation=moving))
+    for _ in range(40):
+        view = watch.look(depth=3)
+    assert view.traffic.limits == {1: 700, 2: 700}
+    assert not view.traffic.measured, "while brokers start there is nothing to be measured"
+    watch.set(three_brokers().but(operation=moving))
+    assert not watch.look(depth=3).traffic.measured, "time in which a broker was away does not count"
+    for _ in range(40):
+        view = watch.look(depth=3)
+    assert view.traffic.limits == {1: 700, 2: 700, 3: 700}
+    assert "its topic is not there" in view.traffic.unmeasured

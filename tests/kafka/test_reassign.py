@@ -20,8 +20,9 @@ from kafka.protocol.admin import (
 )
 
 from penstock.kafka.logdirs import held
-from penstock.kafka.reassign import RATES, REPLICAS, ClusterReassigner, Reassignment, Throttled
+from penstock.kafka.reassign import RATES, REPLICAS, ClusterReassigner, Reassignment
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable, NodeAddress
+from penstock.model.rebalance import Throttled
 
 KINDS = {
     kind.API_KEY: kind
@@ -306,10 +307,13 @@ def test_a_throttle_is_set_seen_and_lifted(cluster):
     assert moves.limits(1) == dict.fromkeys(RATES, 5_000_000)
     moves.throttle({"t": Throttled(frozenset({(1, 2), (0, 1)}), frozenset({(0, 4)}))})
     assert kafka.table[2, "t"] == {REPLICAS[0]: "0:1,1:2", REPLICAS[1]: "0:4"}
-    assert moves.throttled(["t", "u"]) == {"t"}
+    assert moves.throttled(["t", "u"]) == {"t": Throttled(frozenset({(1, 2), (0, 1)}), frozenset({(0, 4)}))}
+    kafka.table[2, "u"] = {REPLICAS[0]: "*", REPLICAS[1]: ""}
+    assert moves.throttled(["u"]) == {"u": Throttled(frozenset({(-1, -1)}))}, "somebody else throttles all of it"
+    kafka.table[2, "u"] = {}
     moves.throttle({"t": None})
     moves.limit(1, None)
-    assert moves.throttled(["t", "u"]) == frozenset()
+    assert moves.throttled(["t", "u"]) == {}
     assert moves.limits(1) == {}
 
 

@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.outcome import Ending, complete, running
+from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.retreat import Way, setback, way, worked
 from penstock.control.cluster.steps import finished, progress, returned
 from penstock.model.ids import NodeId
@@ -45,7 +46,8 @@ def course(
         if finished(operation.steps) and status.message is None:
             return Course(operation, Ending(complete(operation.kind), operation.kind))
     refused = [failure for failure in failures if failure.refused]
-    operation = evolve(operation, work=worked(view, operation, refused, now, lost_sight=lost_sight))
+    work = worked(view, operation, refused, now, lost_sight=lost_sight)
+    operation = evolve(operation, work=kept(work, view))
     idle = now - (operation.work.marked or now)
     if (given_up := operation.work.setback) is not None:
         late = f"; and it is not back yet: {'; '.join(status.waiting)}" if idle >= patience else ""

@@ -15,9 +15,11 @@ from attrs import define, evolve, field
 
 from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
+from penstock.control.cluster.canary import glimpsed
 from penstock.control.cluster.draft import PARTITIONS
-from penstock.control.cluster.health import GIB
+from penstock.control.cluster.health import GIB, missing
 from penstock.control.cluster.rebalance import gather
+from penstock.control.cluster.rebalance.meter import Meter
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
 from penstock.kafka.logdirs import held
@@ -35,7 +37,7 @@ from penstock.model.observation import (
     Unknown,
 )
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Key
+from penstock.model.rebalance import Key, Traffic
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 
 T = TypeVar("T")
@@ -73,6 +75,7 @@ class Observer:
         self._probe = probe
         self._lock = Lock()
         self._reassignments: Mapping[Key, Reassignment] = {}
+        self._meter = Meter("")
         self._grows_in_use = compute.capabilities.grows_in_use  # a fact of the machine: asked once
         self._memory = Memory()
         self._admin: Admin | None = None
@@ -115,15 +118,16 @@ class Observer:
             )
             view = self._dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
             view = evolve(view, settings=self._settings(view, admin))
-        if depth >= PARTITIONS and moves(view):
-            view = evolve(self._balanced(view, admin), depth=PARTITIONS)
+        if depth >= PARTITIONS and (moving := moved_by(view)) is not None:
+            view = evolve(self._balanced(view, moving, admin, now), depth=PARTITIONS)
         elif depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
             view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
         return view
 
-    def _balanced(self, view: ClusterView, admin: Admin) -> ClusterView:
-        """With partitions, and who holds how much of them. Reassignments are asked before and after: metadata lags."""
+    def _balanced(self, view: ClusterView, operation: OpenOperation, admin: Admin, now: datetime) -> ClusterView:
+        """With partitions, who holds how much of them, and what that costs. Reassignments are asked before and after:
+        metadata lags."""
         mover, last = admin.mover(), self._reassignments
         nodes = [node for node in view.layout if node.id.role is Role.BROKER]
         up = [node.id.number for node in nodes if view.running(node.id) is not None]
@@ -134,6 +138,7 @@ class Observer:
             dirs = {number: mover.log_dirs(number) for number in up}
             stored = {number: len(held(found)) for number, found in dirs.items()}
             cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
+            glimpse = glimpsed(admin, partitions, up)
         except (KafkaError, ValueError) as error:
             return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
         leaving = {place.id for place in view.spec.brokers if place.leaving}
@@ -147,8 +152,14 @@ class Observer:
             )
             for node in nodes
         ]
-        facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs)
-        return evolve(view, partitions=Known(partitions), balance=Known(facts), stored=stored, cordoned=cordoned)
+        if self._meter.operation != operation.id:
+            self._meter = Meter(operation.id)
+        facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs, self._meter.rates)
+        traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
+        if not missing(view):  # what is measured while brokers start would be no measure
+            traffic = self._meter.look(facts, glimpse, operation.work.calm_ms, now)
+        view = evolve(view, balance=Known(facts), traffic=traffic, stored=stored, cordoned=cordoned)
+        return evolve(view, partitions=Known(partitions))
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:
         """The connection to this cluster; a new one where its nodes changed."""
@@ -217,9 +228,9 @@ class Observer:
         return evolve(view, idle_since=idle, silent_since=silent, served=frozenset(served))
 
 
-def moves(view: ClusterView) -> bool:
-    """Does the open operation move partitions?"""
-    return view.operation is not None and view.operation.moves
+def moved_by(view: ClusterView) -> OpenOperation | None:
+    """The open operation where it moves partitions."""
+    return view.operation if view.operation is not None and view.operation.moves else None
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:
