@@ -72,7 +72,10 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
                 for place in record.spec.nodes
             ]
             warnings = volumes.warnings((place.id, volumes.use(seen.get(place.id))) for place in record.spec.nodes)
-            listed.append(_summary(record) | {"warnings": warnings, "nodes": nodes})
+            with app.store.read() as rows:
+                operation = rows.operations.current(record.spec.id)
+            doing = None if operation is None else str(operation)
+            listed.append(_summary(record) | {"operation": doing, "warnings": warnings, "nodes": nodes})
         plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
         show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
 
@@ -106,6 +109,7 @@ def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> 
         since = f" since {one['since']:%Y-%m-%d %H:%M:%S}Z" if one["since"] else ""
         lines.append(f"\n{one['name']}  {one['state']}{since}  {one['version']}")
         lines += [f"  {one['message']}"] if one["message"] else []
+        lines += [f"  {one['operation']}"] if one["operation"] else []
         lines += [f"  it {wait}" for wait in one["waiting"]]
         lines += [f"  {warning}" for warning in one["warnings"]]
         rows: list[tuple[str, ...]] = [

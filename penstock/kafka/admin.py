@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from penstock.kafka import answers, questions
+from penstock.kafka.canary import ClusterCanary
 from penstock.kafka.connections import Connections, Tls
 from penstock.kafka.reassign import ClusterReassigner
 from penstock.kafka.wire import DEADLINE, KafkaRefused, KafkaUnreachable, NodeAddress
@@ -39,6 +40,7 @@ class ClusterAdmin:
         self._brokers = tuple(node.number for node in brokers)
         self._controllers = tuple(node.number for node in controllers)
         self._connections = Connections((*brokers, *controllers), tls, deadline)
+        self._canary = ClusterCanary(brokers, tls, deadline)
 
     @property
     def unanswered(self) -> Mapping[int, str]:
@@ -129,6 +131,10 @@ class ClusterAdmin:
         """The moving side of the same cluster, over the same connections."""
         return ClusterReassigner(self._connections, self._brokers)
 
+    def canary(self) -> ClusterCanary:
+        """What measures produce latency, over connections of its own."""
+        return self._canary
+
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
         request = questions.configs(questions.BROKER, [str(number)], names)
@@ -151,6 +157,7 @@ class ClusterAdmin:
     def close(self) -> None:
         """End all connections."""
         self._connections.close()
+        self._canary.close()
 
     def __enter__(self) -> ClusterAdmin:
         return self

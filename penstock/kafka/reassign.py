@@ -18,9 +18,7 @@ from kafka.protocol.admin import (
 from penstock.kafka import answers, logdirs, questions
 from penstock.kafka.connections import Connections
 from penstock.kafka.wire import error_name, refuse
-
-Key = tuple[str, int]
-"""A partition: topic and index."""
+from penstock.model.rebalance import Key, Throttled
 
 NO_REASSIGNMENT_IN_PROGRESS = 85
 SET, DELETE = 0, 1
@@ -46,16 +44,6 @@ class Reassignment:
     """Old and new ones; those that stay first, preferred leader at the head."""
     adding: tuple[int, ...]
     removing: tuple[int, ...]
-
-
-@frozen
-class Throttled:
-    """The throttled replicas of a topic: (partition, broker) each. Only those out of sync are slowed down by Kafka."""
-
-    leaders: frozenset[tuple[int, int]] = frozenset()
-    """Replicas that are copied from."""
-    followers: frozenset[tuple[int, int]] = frozenset()
-    """Replicas that are filled."""
 
 
 class ClusterReassigner:
@@ -109,15 +97,19 @@ class ClusterReassigner:
         if topics:
             self._alter(questions.TOPIC, {topic: _lists(wanted or Throttled()) for topic, wanted in topics.items()})
 
-    def throttled(self, topics: Iterable[str]) -> frozenset[str]:
-        """Those of the topics that have throttled replicas: what is to be lifted when no move is left.
+    def throttled(self, topics: Iterable[str]) -> Mapping[str, Throttled]:
+        """Those of the topics that have throttled replicas, and which: what is to be lifted when no move is left.
 
         Brokers learn of a change within a moment: right after an order this may still be as it was before."""
         names = list(topics)
         if not names:
-            return frozenset()
+            return {}
         found = self._any(questions.configs(questions.TOPIC, names, REPLICAS), answers.configs)
-        return frozenset(topic for topic, values in found.items() if any(values.values()))
+        return {
+            topic: Throttled(*(_replicas(values.get(name)) for name in REPLICAS))
+            for topic, values in found.items()
+            if any(values.values())
+        }
 
     def limits(self, number: int) -> Mapping[str, int]:
         """The throttle's rates that are set on a broker, by property; empty where there is none. May lag as `throttled`."""
@@ -196,3 +188,11 @@ def _lists(wanted: Throttled) -> Mapping[str, str | None]:
         return ",".join(f"{index}:{broker}" for index, broker in sorted(replicas)) or None
 
     return dict(zip(REPLICAS, (text(wanted.leaders), text(wanted.followers)), strict=True))
+
+
+def _replicas(text: str | None) -> frozenset[tuple[int, int]]:
+    """The other way round. `*`, which somebody else may have set, is all of them: (-1, -1)."""
+    pairs = (entry.split(":") for entry in (text or "").split(",") if entry)
+    return frozenset(
+        (int(index), int(broker)) for index, broker in (pair if len(pair) == 2 else ("-1", "-1") for pair in pairs)
+    )

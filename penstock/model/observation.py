@@ -13,7 +13,7 @@ from attrs import field, frozen
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Facts
+from penstock.model.rebalance import Facts, Traffic
 from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
 from penstock.model.volume import VolumeUse
 
@@ -195,6 +195,8 @@ class ClusterView:
     """Broker -> effective values of the properties that the open operation sets at run time; empty where there are none."""
     balance: Observed[Facts] = field(default=Unknown("not looked at"))
     """Who has which replicas and bytes; looked at while an operation moves partitions."""
+    traffic: Traffic = Traffic()
+    """What goes on beside that, and because of it."""
     stored: Mapping[int, int] = field(factory=dict)
     """Running broker -> how many replicas lie on its volume, by its own word."""
     cordoned: Mapping[int, bool] = field(factory=dict)

@@ -66,6 +66,8 @@ class Setback:
 
     code: str
     why: str
+    stays: bool = False
+    """The cluster does not go back: what it has come to stays, and only what is under way is brought to an end."""
 
 
 @frozen
@@ -80,7 +82,13 @@ class Work:
     refusals: int = 0
     """How many passes in a row Kafka refused what was to be set."""
     begun_bytes: int = 0
-    """What was to be copied when a rebalance began."""
+    """What was to be copied when a rebalance began, and what has been found since that must be copied too."""
+    left_bytes: int = 0
+    """What of it was left at the last look."""
+    calm_ms: float | None = None
+    """How long producers waited before anything moved; None until that was measured."""
+    throttles: tuple[str, ...] = ()
+    """Topics whose throttles are this operation's to set and to lift; written down before they are set."""
 
 
 @frozen
@@ -115,3 +123,10 @@ class OpenOperation:
         """Partitions move for it."""
         joined = self.kind is OperationKind.INCREASE_BROKER_COUNT and self.work.setback is not None
         return joined or bool(self.target.get("rebalance"))
+
+    def __str__(self) -> str:
+        """`INCREASE_BROKER_COUNT: MOVE_PARTITIONS (35 % of 2.0 GiB moved, 12 partitions and about 40 s left)`."""
+        step = next((step for step in self.steps if step.status == "IN_PROGRESS"), None)
+        if step is None:
+            return str(self.kind)
+        return f"{self.kind}: {step.name}{f' ({step.detail})' if step.detail else ''}"

@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
-from penstock.model.rebalance import Move
+from penstock.model.rebalance import Key, Move, Throttled
 
 
 @frozen
@@ -167,6 +167,63 @@ class Reassign:
 
 
 @frozen
+class Cancel:
+    """Take reassignments back: the old replicas stay."""
+
+    target: NodeId
+    """The broker that stands for all of them."""
+    partitions: tuple[Key, ...]
+
+    def __str__(self) -> str:
+        names = ", ".join(f"{topic}-{index}" for topic, index in self.partitions[:3])
+        return f"take back {len(self.partitions)} moves ({names}{', …' if len(self.partitions) > 3 else ''})"
+
+
+@frozen
+class Limit:
+    """Let a broker spend so many bytes a second, each way, on throttled replicas; None: as many as it can."""
+
+    target: NodeId
+    rate: int | None
+
+    @property
+    def alike(self) -> str:
+        """Of any broker with this limit."""
+        much = "as fast as it can" if self.rate is None else f"{self.rate / 2**20:.1f} MiB a second"
+        return f"let a broker copy {much}"
+
+    def __str__(self) -> str:
+        return self.alike.replace("a broker", str(self.target), 1)
+
+
+@frozen
+class Throttle:
+    """Set which replicas of topics are throttled, in place of those before; None lifts a topic's throttle."""
+
+    target: NodeId
+    """The broker that stands for all of them."""
+    topics: Mapping[str, Throttled | None]
+
+    def __str__(self) -> str:
+        lifted = sum(wanted is None for wanted in self.topics.values())
+        told = [(len(self.topics) - lifted, "throttle moving replicas of"), (lifted, "lift the throttle of")]
+        return " and ".join(f"{what} {count} topic{'' if count == 1 else 's'}" for count, what in told if count)
+
+
+@frozen
+class MakeCanary:
+    """Make the topic that produce latency is measured with."""
+
+    target: NodeId
+    """The broker that stands for all of them."""
+    partitions: int
+    replicas: int
+
+    def __str__(self) -> str:
+        return "make the canary's topic"
+
+
+@frozen
 class Cordon:
     """Close a broker to new replicas, or open it again."""
 
@@ -221,7 +278,11 @@ Action = (
     | Grow
     | Ballast
     | Configure
+    | MakeCanary
+    | Limit
+    | Throttle
     | Reassign
+    | Cancel
     | Cordon
     | Retire
     | Lead

@@ -94,6 +94,45 @@ class Facts:
 
 
 @frozen
+class Throttled:
+    """The throttled replicas of a topic: (partition, broker) each. Only those out of sync are slowed down by Kafka."""
+
+    leaders: frozenset[tuple[int, int]] = frozenset()
+    """Replicas that are copied from."""
+    followers: frozenset[tuple[int, int]] = frozenset()
+    """Replicas that are filled."""
+
+
+@frozen
+class Traffic:
+    """What goes on beside a rebalance and because of it, as recent looks tell."""
+
+    limits: Mapping[int, int | None] = field(factory=dict)
+    """Broker that answers -> bytes a second that it may spend on throttled replicas, each way; None: no limit is set."""
+    throttled: Mapping[str, Throttled] = field(factory=dict)
+    """Topics that have throttled replicas, whoever set them."""
+    rate: int = 0
+    """What the limit should be while replicas move."""
+    writing: bool | None = None
+    """Did somebody produce lately? None until two looks."""
+    copied: float | None = None
+    """Bytes a second that the broker which gets most of them got for new replicas; None until two looks."""
+    canary: bool = False
+    """Is the topic there that latency is measured with?"""
+    calm_ms: float | None = None
+    """How long producers wait while nothing moves, a high quantile."""
+    latency_ms: float | None = None
+    """The same now; None while too little was seen."""
+    unmeasured: str = ""
+    """Why it is not known what is calm, and will not be: the rate is not steered by latency."""
+
+    @property
+    def measured(self) -> bool:
+        """Is there nothing more to wait for before moves begin?"""
+        return self.calm_ms is not None or bool(self.unmeasured)
+
+
+@frozen
 class Aims:
     """What is good enough. Fractions."""
 

@@ -11,18 +11,24 @@ from penstock.kafka.wire import KafkaError, KafkaRefused
 from penstock.model.plan import (
     AddVoter,
     Ballast,
+    Cancel,
     Configure,
     Grow,
     How,
     Lead,
+    Limit,
+    MakeCanary,
     Reasoned,
+    Reassign,
     Remove,
     RemoveVoter,
     Renew,
     Start,
     Stop,
+    Throttle,
     Unregister,
 )
+from penstock.model.rebalance import Move, Throttled
 from penstock.model.spec import Endpoint
 
 
@@ -35,7 +41,7 @@ class Recorder:
 
     def _note(self, *call):
         self.calls.append(call)
-        if call[:2] in self.broken:
+        if any(call[:2] == each for each in self.broken):
             raise (KafkaError if call[0] in ("unregister", "elect", "set") else ComputeError)("it is broken")
 
     def start(self, node, leaves, fence):
@@ -78,6 +84,22 @@ class Recorder:
 
     def set_default(self, values):
         self._note("set", None, dict(values))
+
+    def mover(self):
+        return self
+
+    def create_topic(self, name, partitions, replicas, config):
+        self._note("create", name, partitions, replicas)
+
+    def limit(self, number, rate):
+        self._note("limit", number, rate)
+
+    def throttle(self, topics):
+        self._note("throttle", dict(topics))
+
+    def reassign(self, targets):
+        self._note("reassign", dict(targets))
+        return {key: "no such topic" for key in targets if key[0] == "gone"}
 
 
 def carried_out(recorder, *actions):
@@ -190,3 +212,31 @@ def test_a_certificate_is_read_again_by_every_listener_that_shows_it():
         f"listener.name.{name}.ssl.keystore.location": "/nodes/broker-1/client.pem"
         for name in ("client_secure", "client_secure_ipv6")
     }
+
+
+def test_moves_are_ordered_with_what_slows_them_down():
+    recorder = Recorder()
+    move = Move(("t", 0), (4, 2), (4,), (1,), 5, needed=False, why="")
+    slowed = Throttled(frozenset({(0, 1)}), frozenset({(0, 4)}))
+    done, failures = carried_out(
+        recorder,
+        MakeCanary(broker(1), 6, 3),
+        Limit(broker(1), 700),
+        Throttle(broker(1), {"t": slowed, "u": None}),
+        Reassign(broker(1), (move,)),
+        Cancel(broker(1), (("t", 1),)),
+    )
+    assert (len(done), failures) == (5, [])
+    assert recorder.calls == [
+        ("create", "__amazon_msk_canary", 6, 3),
+        ("limit", 1, 700),
+        ("throttle", {"t": slowed, "u": None}),
+        ("reassign", {("t", 0): (4, 2)}),
+        ("reassign", {("t", 1): None}),
+    ]
+
+
+def test_what_kafka_refuses_to_take_back_is_told():
+    _, (failure,) = carried_out(Recorder(), Cancel(broker(1), (("gone", 1),)))
+    assert "take back 1 moves (gone-1) did not work: gone-1: no such topic" in failure.why
+    assert not failure.heals

@@ -8,6 +8,7 @@ from fakes.views import NOW, broker, controller, three_brokers
 
 from penstock.compute.base import Capabilities
 from penstock.control.cluster.observe import Observer
+from penstock.kafka.reassign import RATES
 from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Absent, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
@@ -49,6 +50,24 @@ class Scene:
     def tail(self, node, lines):
         self.asked.append(("tail", node.number))
         return self.said
+
+    def mover(self):
+        return self
+
+    def reassignments(self):
+        return {}
+
+    def log_dirs(self, number):
+        return ()
+
+    def cordoned(self, number):
+        return None
+
+    def limits(self, number):
+        return dict.fromkeys(RATES, 700)
+
+    def throttled(self, topics):
+        return {}
 
     def close(self):
         self.closed += 1
@@ -328,3 +347,19 @@ def test_settling_is_dated_from_its_last_progress_and_measured_to_its_end(watch)
     view = watch.look(3)
     assert view.unsettled_since is None
     assert view.pace.settling == 6.0
+
+
+def test_what_a_rebalance_costs_is_measured_while_all_serve_and_limits_are_seen_anyway(watch):
+    kind = OperationKind.INCREASE_BROKER_COUNT
+    moving = OpenOperation("op-1", kind, OperationState.UPDATE_IN_PROGRESS, NOW, {"rebalance": True})
+    watch.set(three_brokers().killed(broker(3)).fenced(3).but(operation=moving))
+    for _ in range(40):
+        view = watch.look(depth=3)
+    assert view.traffic.limits == {1: 700, 2: 700}
+    assert not view.traffic.measured, "while brokers start there is nothing to be measured"
+    watch.set(three_brokers().but(operation=moving))
+    assert not watch.look(depth=3).traffic.measured, "time in which a broker was away does not count"
+    for _ in range(40):
+        view = watch.look(depth=3)
+    assert view.traffic.limits == {1: 700, 2: 700, 3: 700}
+    assert "its topic is not there" in view.traffic.unmeasured

@@ -1,10 +1,9 @@
 """Kafka's answers become facts, also where they were given a moment apart."""
 
-from penstock.control.cluster.rebalance.gather import broker, facts, throttles
+from penstock.control.cluster.rebalance.gather import broker, facts
 from penstock.kafka.logdirs import LogDir
-from penstock.kafka.reassign import Reassignment, Throttled
+from penstock.kafka.reassign import Reassignment
 from penstock.model.observation import Partition
-from penstock.model.rebalance import Move
 
 T = ("t", 0)
 MOVE = Reassignment((4, 2, 3, 1), (4,), (1,))
@@ -42,16 +41,3 @@ def test_a_volume_of_its_own_is_as_full_as_its_filesystem_says_and_a_shared_one_
     assert (own.capacity_bytes, own.used_bytes) == (1000, 400)
     shared = broker(1, "a", found, 500, leaving=True)
     assert (shared.capacity_bytes, shared.used_bytes, shared.leaving) == (500, 100, True)
-
-
-def test_the_throttle_is_on_what_moves_and_on_what_is_about_to():
-    seen = [Partition(topic, 0, 1, (1, 2), (1, 2)) for topic in ("moves", "starts", "stays", "leads")]
-    looked = facts((), seen, ({("moves", 0): Reassignment((4, 2, 1), (4,), (1,))},), {})
-    starting = [
-        Move(("starts", 0), (5, 2), (5,), (1,), 0, needed=False, why=""),
-        Move(("leads", 0), (2, 1), (), (), 0, needed=False, why=""),
-    ]
-    assert throttles(looked, starting) == {
-        "moves": Throttled(frozenset({(0, 1), (0, 2)}), frozenset({(0, 4)})),
-        "starts": Throttled(frozenset({(0, 1), (0, 2)}), frozenset({(0, 5)})),
-    }

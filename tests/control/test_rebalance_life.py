@@ -4,12 +4,17 @@ from collections import Counter
 from random import Random
 
 from attrs import evolve
+from fakes.views import brokers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.control.cluster.rebalance.assignment import Assignment
+from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.rebalance.share import shares
 from penstock.control.cluster.rebalance.step import next_moves
+from penstock.control.cluster.rebalance.throttle import throttles
+from penstock.model.observation import Known
+from penstock.model.operation import Work
 from penstock.model.rebalance import Aims, BrokerFacts, Facts, Limits, PartitionFacts
 
 MIB = 1024**2
@@ -175,3 +180,30 @@ def test_each_move_that_is_started_brings_it_nearer_to_its_end(facts, random):
             nearer = measure(after(now, partitions.values()))
             assert nearer < before
             before = nearer
+
+
+@settings(deadline=None, max_examples=60)
+@given(clusters(), limits_, chance)
+def test_what_is_done_only_grows_and_throttles_are_on_what_moves_alone(facts, limits, random):
+    work, done = Work(), 0
+    view = brokers_of(3).view
+    for now, step in live(facts, limits, ending(random)):
+        work = kept(work, evolve(view, balance=Known(now)))
+        assert work.begun_bytes - work.left_bytes >= done
+        done = work.begun_bytes - work.left_bytes
+        assert step.topics <= set(work.throttles), "written down before it is throttled"
+        coming = {move.key: move.adding for move in step.moves}
+        found = throttles(now, step.moves, step.foreign)
+        slowed = {(topic, *pair) for topic, each in found.items() for pair in each.followers}
+        assert slowed == {
+            (*p.key, n)
+            for p in now.partitions
+            if p.key not in step.foreign
+            for n in (*p.adding, *coming.get(p.key, ()))
+        }
+        lead = {(topic, index) for topic, each in found.items() for index, _ in each.leaders}
+        for p in now.partitions:
+            if p.key in lead:
+                assert p.moving or coming.get(p.key)
+                assert set(p.origin) <= set(p.isr), "an old replica that lags would be slowed down too"
+    assert work.left_bytes == 0

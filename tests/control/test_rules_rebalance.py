@@ -3,12 +3,13 @@
 from attrs import evolve
 from fakes.views import ago, brokers_of
 
+from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.rules.rebalance import rebalance
-from penstock.control.cluster.steps import finished, progress
+from penstock.control.cluster.steps import finished, progress, returned
 from penstock.model.observation import Gone, Known, Unknown
-from penstock.model.operation import OpenOperation, OperationKind, OperationState
-from penstock.model.plan import Reassign
-from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts
+from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
+from penstock.model.plan import Cancel, Limit, MakeCanary, Reassign, Throttle
+from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts, Throttled, Traffic
 
 GIB = 2**30
 
@@ -20,10 +21,18 @@ def facts(count: int, replicas) -> Facts:
     return Facts(brokers, partitions)
 
 
+LEVEL = [(1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 6), (5, 6, 1), (6, 1, 2)]
+FREE = Traffic(limits=dict.fromkeys(range(1, 7)))
 CROWDED = [(1, 2, 3), (2, 3, 1), (3, 1, 2), (1, 3, 2), (2, 1, 3), (3, 2, 1)]
 
 
-def growing(balance, **target):
+def going(rate=100, *, limits=None, **changes) -> Traffic:
+    """All is measured, and every broker has its limit."""
+    limits = dict.fromkeys(range(1, 7), rate) if limits is None else limits
+    return evolve(Traffic(limits=limits, rate=rate, canary=True, calm_ms=2.0), **changes)
+
+
+def growing(balance, traffic=None, throttles=("orders",), work=None, **target):
     seen = brokers_of(6)
     operation = OpenOperation(
         "op-1",
@@ -31,14 +40,17 @@ def growing(balance, **target):
         OperationState.UPDATE_IN_PROGRESS,
         ago(5),
         {"rebalance": True, **target},
+        work=work or Work(throttles=throttles),
     )
-    return seen.but(operation=operation, balance=balance)
+    return seen.but(operation=operation, balance=balance, traffic=traffic or going())
+
+
+def acts(seen, kind):
+    return [each.action for each in seen.plan(rebalance).actions if isinstance(each.action, kind)]
 
 
 def moves(seen):
-    return [
-        move for each in seen.plan(rebalance).actions if isinstance(each.action, Reassign) for move in each.action.moves
-    ]
+    return [move for each in acts(seen, Reassign) for move in each.moves]
 
 
 def test_what_lies_on_three_of_six_brokers_is_spread():
@@ -69,11 +81,10 @@ def test_the_operation_is_done_when_every_broker_has_its_share():
         ("START_BROKERS", "COMPLETED"),
         ("MOVE_PARTITIONS", "IN_PROGRESS"),
     ]
-    spread = [(1, 2, 3), (2, 3, 4), (3, 4, 5), (4, 5, 6), (5, 6, 1), (6, 1, 2)]
-    level = growing(Known(facts(6, spread)))
+    level = growing(Known(facts(6, LEVEL)), FREE)
     assert not moves(level)
     assert finished(progress(level.view, level.view.operation))
-    unmoved = growing(Known(facts(6, CROWDED)), rebalance=False)
+    unmoved = growing(Known(facts(6, CROWDED)), FREE, rebalance=False)
     assert finished(progress(unmoved.view, unmoved.view.operation)), (
         "with the setting off partitions stay where they are"
     )
@@ -104,3 +115,171 @@ def test_what_keeps_a_leaving_broker_from_being_emptied_is_told():
     told = growing(Known(held)).but(layout=seen.view.layout).text(rebalance)
     assert "wide-0 cannot leave broker 4" in told
     assert "lower its replication factor" in told
+
+
+def under_way(seen: Facts, replicas=(4, 2, 3), gone=1, index=0) -> Facts:
+    """The first of the replicas takes the place of the one that goes, and has half of the partition."""
+    moved = {
+        "replicas": (*replicas, gone),
+        "isr": (*replicas[1:], gone),
+        "adding": replicas[:1],
+        "removing": (gone,),
+        "arrived": {replicas[0]: GIB // 2},
+    }
+    return evolve(seen, partitions=tuple(evolve(p, **moved) if p.index == index else p for p in seen.partitions))
+
+
+def last_one(seen: Facts) -> Facts:
+    """When it has ended, all is level."""
+    return under_way(seen, (4, 5, 6), gone=1, index=3)
+
+
+def test_nothing_is_copied_before_every_broker_is_seen_to_have_its_limit():
+    none = growing(Known(facts(6, CROWDED)), going(limits=dict.fromkeys(range(1, 7))))
+    assert {(act.target.number, act.rate) for act in acts(none, Limit)} == {(n, 100) for n in range(1, 7)}
+    assert not [move for move in moves(none) if move.adding]
+    assert "the limits of brokers are set first" in none.text(rebalance)
+    assert not acts(growing(Known(facts(6, CROWDED))), Limit), "nor are they set again"
+
+
+def test_another_rate_is_set_while_moves_go_on():
+    slower = going(50, limits=dict.fromkeys(range(1, 7), 100), latency_ms=9.0)
+    seen = growing(Known(facts(6, CROWDED)), slower)
+    assert {act.rate for act in acts(seen, Limit)} == {50}
+    assert moves(seen)
+    assert "producers wait 9.0 ms, and 2.0 ms while nothing moves" in seen.text(rebalance)
+
+
+def test_replicas_are_throttled_in_the_same_breath_before_they_are_ordered():
+    ordered = [each.action for each in growing(Known(facts(6, CROWDED))).plan(rebalance).actions]
+    (throttle,) = [act for act in ordered if isinstance(act, Throttle)]
+    copied = next(act for act in ordered if isinstance(act, Reassign) and act.moves[0].adding)
+    assert ordered.index(throttle) < ordered.index(copied)
+    assert throttle.target == copied.target, "where the one does not work the other is not tried"
+    assert throttle.topics["orders"].followers == {(m.key[1], n) for m in copied.moves for n in m.adding}
+
+
+def test_leadership_is_put_right_before_anything_is_copied():
+    lopsided = growing(Known(facts(3, [(1, 2, 3)] * 6)))
+    first = acts(lopsided, Reassign)[0]
+    assert all(not move.adding for move in first.moves)
+
+
+def test_a_topic_is_written_down_before_it_is_throttled():
+    strange = growing(Known(facts(6, CROWDED)), throttles=())
+    assert not acts(strange, Throttle)
+    assert not [move for move in moves(strange) if move.adding]
+    assert kept(strange.view.operation.work, strange.view).throttles == ("orders",)
+
+
+def test_what_a_control_plane_left_that_died_is_found_and_lifted_and_only_then_it_is_done():
+    left = going(throttled={"orders": Throttled(frozenset({(0, 1)})), "theirs": Throttled(frozenset({(0, 1)}))})
+    seen = growing(Known(facts(6, LEVEL)), left)
+    assert acts(seen, Throttle)[0].topics == {"orders": None}, "a throttle of the user's own is left alone"
+    assert {(act.target.number, act.rate) for act in acts(seen, Limit)} == {(n, None) for n in range(1, 7)}
+    assert not finished(progress(seen.view, seen.view.operation))
+    rest = evolve(FREE, throttled={"theirs": Throttled(frozenset({(0, 1)}))})
+    assert finished(progress(seen.but(traffic=rest).view, seen.view.operation))
+
+
+def test_what_somebody_else_moves_is_neither_throttled_nor_freed():
+    seen = facts(6, LEVEL)
+    wider = tuple(evolve(p, replicas=(1, 2, 3, 4), adding=(4,)) if p.index == 0 else p for p in seen.partitions)
+    theirs = going(throttled={"orders": Throttled(frozenset({(0, 1)}), frozenset({(0, 4)}))})
+    assert not acts(growing(Known(evolve(seen, partitions=wider)), theirs), Throttle)
+
+
+def test_it_is_measured_first_what_is_calm_and_the_canary_made_when_that_is_needed():
+    unknown = going(calm_ms=None, canary=False, writing=True)
+    seen = growing(Known(facts(6, CROWDED)), unknown)
+    assert [(act.partitions, act.replicas) for act in acts(seen, MakeCanary)] == [(6, 3)]
+    assert not moves(seen)
+    assert "how long producers wait while nothing moves" in seen.text(rebalance)
+    there = growing(Known(facts(6, CROWDED)), evolve(unknown, canary=True))
+    assert not acts(there, MakeCanary)
+    assert not moves(there)
+
+
+def test_where_nobody_writes_there_is_nothing_to_be_measured():
+    unseen = growing(Known(facts(6, CROWDED)), going(calm_ms=None, canary=False, writing=None))
+    assert not moves(unseen), "one look does not tell"
+    assert not acts(unseen, MakeCanary)
+    idle = growing(Known(facts(6, CROWDED)), going(calm_ms=None, canary=False, writing=False))
+    assert moves(idle)
+    assert not acts(idle, MakeCanary)
+
+
+def test_a_handful_of_bytes_is_moved_without_measuring_anything():
+    small = facts(6, CROWDED)
+    small = evolve(small, partitions=tuple(evolve(p, size_bytes=1000) for p in small.partitions))
+    seen = growing(Known(small), going(calm_ms=None, canary=False))
+    assert not acts(seen, MakeCanary)
+    assert moves(seen)
+
+
+def test_where_the_canary_does_not_work_it_goes_on_and_says_so():
+    seen = growing(
+        Known(facts(6, CROWDED)), going(calm_ms=None, writing=True, unmeasured="the canary did not tell: no leader")
+    )
+    assert moves(seen)
+    assert "the canary did not tell: no leader" in seen.text(rebalance)
+
+
+def test_a_move_towards_a_broker_that_is_not_there_is_taken_back():
+    gone = under_way(facts(3, CROWDED))
+    assert [act.partitions for act in acts(growing(Known(gone)), Cancel)] == [(("orders", 0),)]
+
+
+def shown(seen):
+    return {step.name: str(step) for step in progress(seen.view, seen.view.operation)}["MOVE_PARTITIONS"]
+
+
+def test_the_step_tells_how_far_it_is_and_how_long_it_takes():
+    half = Known(last_one(facts(6, LEVEL)))
+    work = Work(begun_bytes=2 * GIB, left_bytes=GIB // 2, throttles=("orders",))
+    seen = growing(half, work=work)
+    assert shown(seen) == "IN_PROGRESS: 75 % of 2.0 GiB moved, 1 partition left", "no rate is known at the first look"
+    timed = seen.but(traffic=going(copied=GIB / 80))
+    assert shown(timed) == "IN_PROGRESS: 75 % of 2.0 GiB moved, 1 partition and about 40 s left"
+    blind = timed.but(
+        balance=Unknown("no broker answers"),
+        operation=evolve(timed.view.operation, steps=progress(timed.view, timed.view.operation)),
+    )
+    assert shown(blind) == shown(timed), "what was told last stands"
+
+
+def test_what_is_done_is_never_less_because_more_has_to_be_moved():
+    seen = growing(Known(last_one(facts(6, LEVEL))), work=Work())
+    work = kept(Work(), seen.view)
+    assert (work.begun_bytes, work.left_bytes) == (GIB // 2, GIB // 2)
+    grown = facts(6, LEVEL)
+    grown = last_one(evolve(grown, partitions=tuple(evolve(p, size_bytes=2 * GIB) for p in grown.partitions)))
+    more = kept(evolve(work, begun_bytes=2 * GIB), seen.but(balance=Known(grown)).view)
+    assert (more.begun_bytes, more.left_bytes) == (3 * GIB, 3 * GIB // 2)
+    assert kept(more, seen.but(balance=Unknown("no answer")).view) == more
+
+
+def test_what_is_calm_is_written_down_once():
+    seen = growing(Known(facts(6, CROWDED)))
+    assert kept(Work(), seen.view).calm_ms == 2.0
+    assert kept(Work(calm_ms=1.0), seen.view).calm_ms == 1.0
+
+
+def test_an_operation_is_told_in_a_line():
+    operation = growing(Known(facts(6, CROWDED))).view.operation
+    assert str(operation) == "INCREASE_BROKER_COUNT"
+    moving = evolve(
+        operation, steps=(Step("START_BROKERS", "COMPLETED"), Step("MOVE_PARTITIONS", "IN_PROGRESS", "5 %"))
+    )
+    assert str(moving) == "INCREASE_BROKER_COUNT: MOVE_PARTITIONS (5 %)"
+
+
+def test_an_operation_that_is_given_up_leaves_no_throttle():
+    left = going(throttled={"orders": Throttled(frozenset({(0, 1)}))})
+    work = Work(throttles=("orders",), setback=Setback("NO_PROGRESS", "it waits"))
+    seen = growing(Known(last_one(facts(6, CROWDED))), left, work=work)
+    assert not moves(seen), "partitions stay where they are"
+    assert acts(seen, Throttle)[0].topics == {"orders": None}
+    assert {act.rate for act in acts(seen, Limit)} == {None}
+    assert not returned(seen.view, seen.view.operation)
+    assert returned(seen.but(traffic=FREE).view, seen.view.operation)

@@ -12,8 +12,8 @@ from penstock.control.cluster.steps import progress
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import Absent, Blocked, Gone, Known, Partition, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
-from penstock.model.plan import Cordon, Reassign, Remove, Retire, Start, Stop, Unregister
-from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts
+from penstock.model.plan import Cordon, Limit, Reassign, Remove, Retire, Start, Stop, Unregister
+from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts, Traffic
 
 GIB = 2**30
 
@@ -24,7 +24,12 @@ def shrinking(replicas, stored=None, **changes):
     nodes = tuple(evolve(place, leaving=place.id.role is Role.BROKER and place.id.number > 3) for place in spec.nodes)
     seen = brokers_of(6, evolve(spec, nodes=nodes))
     operation = OpenOperation(
-        "op-1", OperationKind.DECREASE_BROKER_COUNT, OperationState.UPDATE_IN_PROGRESS, ago(5), {"rebalance": True}
+        "op-1",
+        OperationKind.DECREASE_BROKER_COUNT,
+        OperationState.UPDATE_IN_PROGRESS,
+        ago(5),
+        {"rebalance": True},
+        work=Work(throttles=("orders",)),
     )
     held = tuple(PartitionFacts("orders", i, r, r[0], r, GIB) for i, r in enumerate(replicas))
     balance = Facts(
@@ -37,7 +42,7 @@ def shrinking(replicas, stored=None, **changes):
         partitions=Known(told),
         stored=stored if stored is not None else dict.fromkeys(range(1, 7), 0),
         cordoned=dict.fromkeys(range(1, 7), False),
-        **changes,
+        **{"traffic": Traffic(limits=dict.fromkeys(range(1, 7), 100), rate=100, unmeasured="no canary"), **changes},
     )
 
 
@@ -65,6 +70,22 @@ def test_what_leaves_is_closed_to_new_replicas_and_emptied():
 def test_an_empty_broker_is_stopped_one_at_a_time():
     seen = shrinking([(1, 2, 3)])
     assert [act.target.number for act in acts(seen, scale_in) if isinstance(act, Stop)] == [4]
+
+
+def test_an_empty_broker_keeps_no_limit_when_it_is_stopped():
+    closed = {n: n > 3 for n in range(1, 7)}
+    seen = shrinking([(5, 6, 1), (1, 2, 3)]).but(cordoned=closed)
+    lifted = [act for act in acts(seen, rebalance) if isinstance(act, Limit)]
+    assert lifted == [Limit(broker(seen, 4), None)], "nothing moves to or from broker 4 any more"
+    both = acts(seen, rebalance, scale_in)
+    assert not [act for act in both if isinstance(act, Stop)], "not in the pass that lifts it"
+    limits = {**dict.fromkeys(range(1, 7), 100), 4: None}
+    free = shrinking([(5, 6, 1), (1, 2, 3)], traffic=Traffic(limits=limits, rate=100, unmeasured="no canary")).but(
+        cordoned=closed
+    )
+    both = acts(free, rebalance, scale_in)
+    assert [act.target.number for act in both if isinstance(act, Stop)] == [4]
+    assert [act for act in both if isinstance(act, Reassign)], "a broker without a limit, emptied, holds nobody up"
 
 
 def test_the_brokers_own_word_counts_too():
@@ -105,7 +126,11 @@ def test_brokers_that_stay_after_all_are_opened_again_and_nothing_is_moved():
     stays = tuple(evolve(place, leaving=False) for place in seen.view.spec.nodes)
     given_up = evolve(seen.view.operation, work=Work(setback=Setback("NO_PROGRESS", "it waited")))
     seen = seen.with_spec(nodes=stays).but(operation=given_up, cordoned=dict.fromkeys((4, 5, 6), True))
-    assert [(act.target.number, act.closed) for act in acts(seen, rebalance)] == [(4, False), (5, False), (6, False)]
+    ordered = acts(seen, rebalance)
+    opened = [(act.target.number, act.closed) for act in ordered if isinstance(act, Cordon)]
+    assert opened == [(4, False), (5, False), (6, False)]
+    assert {act.rate for act in ordered if isinstance(act, Limit)} == {None}, "nor is anything throttled any more"
+    assert not [act for act in ordered if isinstance(act, Reassign)]
 
 
 def test_one_that_has_left_is_unregistered_and_its_volume_kept():

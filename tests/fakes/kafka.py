@@ -157,7 +157,7 @@ class FakeKafka:
 
     # -- what clients do
 
-    def create_topic(self, name: str, partitions: int, replicas: int, min_isr: int) -> bool:
+    def make_topic(self, name: str, partitions: int, replicas: int, min_isr: int) -> bool:
         """A new topic lands on the brokers that have least, of those that are open to it. False: Kafka refuses it."""
         free = [n for n in self.registrations if self._live(n) and self.serves(n) and n not in self.moving.closed]
         if len(free) < replicas or self.leader < 0 or any(partition.topic == name for partition in self.topics):
@@ -384,6 +384,20 @@ class FakeKafka:
 
     def mover(self) -> FakeMover:
         return self.moving
+
+    def create_topic(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> None:
+        self.any_broker()
+        if not self.make_topic(name, partitions, replicas, 1):
+            raise KafkaRefused(f"creating {name}", 38)
+        self.machine.verbs.append(f"create {name}")
+        self.machine.called()
+
+    def canary(self) -> FakeKafka:
+        return self
+
+    def probe(self, leaders: Mapping[int, int]) -> Sequence[float]:
+        self.any_broker()
+        return [2.0 for _ in leaders]
 
     def close(self) -> None:
         """Nothing is open."""

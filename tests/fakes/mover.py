@@ -7,17 +7,17 @@ setting in the metadata of the cluster, and unregistering does not take it away.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from penstock.kafka.logdirs import LogDir
-from penstock.kafka.reassign import Reassignment
+from penstock.kafka.reassign import RATES, Reassignment
 from penstock.kafka.wire import KafkaUnreachable
 from penstock.model.ids import NodeId, Role
-from penstock.model.rebalance import Key
+from penstock.model.rebalance import Key, Throttled
 
 if TYPE_CHECKING:
     from fakes.kafka import FakeKafka, Replicas
@@ -37,6 +37,9 @@ class FakeMover:
     leaving: list[tuple[datetime, int, Key, int]] = field(factory=list)
     """When it goes, from which broker, which replica, its bytes."""
     closed: set[int] = field(factory=set)
+    rates: dict[int, int] = field(factory=dict)
+    """Bytes a second that a broker spends on throttled replicas."""
+    slowed: dict[str, Throttled] = field(factory=dict)
     moves: int = 0
     """Orders that added a replica somewhere, so far."""
 
@@ -53,13 +56,19 @@ class FakeMover:
         ]
         busy = Counter(number for _, number in coming)
         for partition, number in coming:
-            there = self.arrived.get((partition.key, number), 0.0) + COPIED * seconds / busy[number]
+            rate = self._rate(partition, number)
+            there = self.arrived.get((partition.key, number), 0.0) + rate * seconds / busy[number]
             self.arrived[partition.key, number] = min(there, partition.size)
             if there >= partition.size:
                 partition.isr.append(number)
         for partition in self.kafka.topics:
             if partition.moves and set(partition.adding) <= set(partition.isr):
                 self._end(partition, now)
+
+    def _rate(self, partition: Replicas, number: int) -> float:
+        throttled = self.slowed.get(partition.topic, Throttled()).followers
+        limit = self.rates.get(number, COPIED) if (partition.index, number) in throttled else COPIED
+        return min(COPIED, limit)
 
     def forget(self, number: int) -> None:
         """All that lay on the broker's volume is lost."""
@@ -146,6 +155,31 @@ class FakeMover:
         self._ask(number)
         self.closed.discard(number)
         self.kafka.machine.verbs.append(f"uncordon {number}")
+        self.kafka.machine.called()
+
+    def limits(self, number: int) -> Mapping[str, int]:
+        self._ask(number)
+        return dict.fromkeys(RATES, self.rates[number]) if number in self.rates else {}
+
+    def limit(self, number: int, rate: int | None) -> None:
+        self._ask(number)
+        self.rates.pop(number, None)
+        if rate is not None:
+            self.rates[number] = rate
+        self.kafka.machine.verbs.append(f"limit {number}")
+        self.kafka.machine.called()
+
+    def throttled(self, topics: Iterable[str]) -> Mapping[str, Throttled]:
+        self.kafka.any_broker()
+        return {topic: self.slowed[topic] for topic in topics if topic in self.slowed}
+
+    def throttle(self, topics: Mapping[str, Throttled | None]) -> None:
+        self._controller()
+        for topic, wanted in topics.items():
+            self.slowed.pop(topic, None)
+            if wanted:
+                self.slowed[topic] = wanted
+        self.kafka.machine.verbs.append(f"throttle {len(topics)}")
         self.kafka.machine.called()
 
     def _ask(self, number: int) -> None:

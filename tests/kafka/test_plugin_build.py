@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import struct
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from kafka.protocol.admin import (
 )
 from kafka.protocol.consumer import FetchRequest
 
-from penstock.kafka import plugin, versions
+from penstock.kafka import canary, plugin, questions, versions
 from penstock.kafka.listeners import CLIENT, REPLICATION
 from penstock.kafka.messages import UnregisterBrokerRequest
 from penstock.kafka.rehearsal import Rehearsal, rehearsal
@@ -126,6 +127,26 @@ def test_a_stranger_cannot_fetch_as_if_it_were_a_replica(stranger: Connection) -
     )  # fmt: skip
     answer = call(stranger, asked, 12)
     assert answer.responses[0].partitions[0].error_code == TOPIC_REFUSED
+
+
+def produced(opened: Connection) -> int:
+    return int(call(opened, canary.produce(0, 5000), canary.VERSION).responses[0].partition_responses[0].error_code)
+
+
+def test_a_stranger_cannot_change_the_control_planes_own_topics(stranger: Connection, plane: Connection) -> None:
+    made = call(plane, questions.create_topic(canary.TOPIC, 1, 1, canary.CONFIG, 5000), 7)
+    assert made.topics[0].error_code == 0
+    assert set_config(stranger, 2, canary.TOPIC, "retention.ms", "1") == TOPIC_REFUSED
+    assert produced(stranger) == TOPIC_REFUSED
+    grown = call(stranger, questions.add_partitions(canary.TOPIC, 9, 5000), 3)
+    assert grown.results[0].error_code == TOPIC_REFUSED
+    deleted = call(stranger, questions.delete_topic(canary.TOPIC, 5000), 6)
+    assert deleted.responses[0].error_code == TOPIC_REFUSED
+    assert call(stranger, questions.create_topic("theirs", 1, 1, {}, 5000), 7).topics[0].error_code == 0
+    assert call(stranger, questions.delete_topic("theirs", 5000), 6).responses[0].error_code == 0
+    until = time.monotonic() + 30
+    while produced(plane) != 0:  # the topic's leader takes office a moment after its making
+        assert time.monotonic() < until, "the control plane cannot write to its own topic"
 
 
 def test_what_belongs_to_clients_stays_theirs(stranger: Connection) -> None:

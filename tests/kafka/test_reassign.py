@@ -14,8 +14,9 @@ from kafka.protocol.admin import (
 )
 
 from penstock.kafka.logdirs import held
-from penstock.kafka.reassign import RATES, REPLICAS, Reassignment, Throttled
+from penstock.kafka.reassign import RATES, REPLICAS, Reassignment
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
+from penstock.model.rebalance import Throttled
 
 LONG, SHORT = 20.0, 0.5
 """Seconds: where an answer comes, and where none does."""
@@ -228,10 +229,13 @@ def test_a_throttle_is_set_seen_and_lifted(cluster):
     assert moves.limits(1) == dict.fromkeys(RATES, 5_000_000)
     moves.throttle({"t": Throttled(frozenset({(1, 2), (0, 1)}), frozenset({(0, 4)}))})
     assert kafka.table[2, "t"] == {REPLICAS[0]: "0:1,1:2", REPLICAS[1]: "0:4"}
-    assert moves.throttled(["t", "u"]) == {"t"}
+    assert moves.throttled(["t", "u"]) == {"t": Throttled(frozenset({(1, 2), (0, 1)}), frozenset({(0, 4)}))}
+    kafka.table[2, "u"] = {REPLICAS[0]: "*", REPLICAS[1]: ""}
+    assert moves.throttled(["u"]) == {"u": Throttled(frozenset({(-1, -1)}))}, "somebody else throttles all of it"
+    kafka.table[2, "u"] = {}
     moves.throttle({"t": None})
     moves.limit(1, None)
-    assert moves.throttled(["t", "u"]) == frozenset()
+    assert moves.throttled(["t", "u"]) == {}
     assert moves.limits(1) == {}
 
 

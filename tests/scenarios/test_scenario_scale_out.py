@@ -1,7 +1,9 @@
 """More brokers join a cluster in use: nobody is restarted, partitions take their share of them, and nothing is lost."""
 
+import re
 from collections.abc import Mapping
 
+from oracle.bulk import RATES, fill, throttles
 from oracle.load import check, loaded, make_topic, topic_state
 from oracle.plane import Cluster, Plane, until
 
@@ -47,6 +49,63 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     shrink(orders, config, after)
     check(config, "before", 12, [load])
     orders.delete()
+
+
+def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Plane) -> None:
+    """Half a GiB lies on three brokers and is shared with three more, under load; the control plane is killed halfway."""
+    orders = standing.create("heavy")
+    config = orders.client("tls")
+    make_topic(config, "bulk", 12)
+    make_topic(config, "busy", 6)
+    fill(config, "bulk", 12, 384)
+    told: list[str] = []
+    seen: dict[str, Mapping[str, str]] = {}
+    with loaded(config, "busy", 6) as load:
+        answer = orders.plane.kafka.update_broker_count(
+            ClusterArn=orders.arn, CurrentVersion=orders.describe()["CurrentVersion"], TargetNumberOfBrokerNodes=6
+        )
+
+        def step() -> str:
+            info = orders.plane.kafka.describe_cluster_operation(ClusterOperationArn=answer["ClusterOperationArn"])
+            steps = info["ClusterOperationInfo"].get("OperationSteps", [])
+            found = {each["StepName"]: each["StepInfo"]["StepStatus"] for each in steps}.get("MOVE_PARTITIONS", "")
+            if re.search(r"\d+ %", found) and found not in told[-1:]:
+                told.append(found)
+            return found
+
+        def halfway() -> bool:
+            step()
+            if told and not throttled():
+                seen.update(throttles(config, ["bulk"], range(1, 7)))
+            return throttled() and any(percent(each) > 0 for each in told)
+
+        def throttled() -> bool:
+            return {"bulk", "1", "4"} <= set(seen)
+
+        until(halfway, "moving, throttled", 120, lambda: f"{told} {seen} {orders.said()}")
+        orders.plane.kill()
+        shown = orders.plane.home.run("status", orders.name).stdout
+        assert "INCREASE_BROKER_COUNT: MOVE_PARTITIONS" in shown, f"as it was written down last: {shown}"
+        orders.plane.up()
+        until(lambda: step() == "COMPLETED", "all has moved", 150, orders.said)
+        assert throttles(config, ["bulk", "busy"], range(1, 7)) == {}, "what was set for the moves is lifted with them"
+        orders.active()
+        load.advance()
+    assert {"1", "4"} <= {name for name, values in seen.items() if set(values) == set(RATES)}, seen
+    assert "*" not in str(seen["bulk"]), "replicas are named one by one"
+    assert [percent(each) for each in told] == sorted(percent(each) for each in told), told
+    assert percent(told[-1]) > percent(told[0]), told
+    assert any("left" in each and "about" in each for each in told), f"the time that remains is told: {told}"
+    spread = topic_state(config, "bulk")
+    assert {n for _, isr in spread.values() for n in isr} == {1, 2, 3, 4, 5, 6}, spread
+    assert all(len(isr) == 3 for _, isr in spread.values()), spread
+    check(config, "busy", 6, [load])
+    orders.delete()
+
+
+def percent(told: str) -> int:
+    found = re.search(r"(\d+) %", told)
+    return int(found[1]) if found else 0
 
 
 def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) -> None:

@@ -223,6 +223,8 @@ class Judge:
                     "one that left is still registered"
                 )
                 assert not any(p.moves for p in kafka.topics), "complete, and replicas move"
+                assert not kafka.moving.slowed, "complete, and replicas are throttled"
+                assert not kafka.moving.rates, "complete, and brokers have limits"
                 assert not kafka.moving.closed.intersection(node.number for node in brokers), (
                     "a broker gets no new topics"
                 )

@@ -78,7 +78,7 @@ def befall(play, event):
             if (record := play.record()) is not None and len(record.spec.brokers) > 3:
                 play.scale_in()
         case "create a topic":
-            play.kafka.create_topic(f"topic-{len(play.kafka.topics)}", 2, *first)
+            play.kafka.make_topic(f"topic-{len(play.kafka.topics)}", 2, *first)
         case "age inner":
             play.age_inner(play.node(first))
         case "age client":

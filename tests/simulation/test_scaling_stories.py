@@ -56,14 +56,14 @@ def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept
 def test_a_topic_that_is_made_while_brokers_leave_is_made_elsewhere(six):
     six.scale_in()
     six.until(lambda: len(six.kafka.moving.closed) == 3, 10)
-    assert six.kafka.create_topic("late", 6, 3, 2)
+    assert six.kafka.make_topic("late", 6, 3, 2)
     assert {number for p in six.kafka.topics if p.topic == "late" for number in p.replicas} == {1, 2, 3}
     six.settle(200)
 
 
 def test_a_topic_that_is_made_a_moment_before_they_are_closed_is_moved_too(six):
     six.scale_in()
-    assert six.kafka.create_topic("early", 6, 3, 2)
+    assert six.kafka.make_topic("early", 6, 3, 2)
     six.settle(200)
     assert replicas(six) == {1, 2, 3}
 
@@ -71,7 +71,7 @@ def test_a_topic_that_is_made_a_moment_before_they_are_closed_is_moved_too(six):
 def test_a_topic_that_needs_the_brokers_that_leave_keeps_them_and_says_why(store):
     play = Play(store, brokers=6, topics=((3, 2),) * 3)
     play.until(play.at_rest, 60)
-    assert play.kafka.create_topic("wide", 1, 5, 2)
+    assert play.kafka.make_topic("wide", 1, 5, 2)
     play.scale_in()
     play.run(60)
     assert play.state is ClusterState.UPDATING
@@ -90,7 +90,7 @@ def test_a_number_that_left_and_comes_again_is_open_to_topics(six, rebalance):
     six.scale_out(rebalance=rebalance)
     six.settle(200)
     assert six.kafka.moving.closed == set()
-    assert six.kafka.create_topic("after", 6, 3, 2)
+    assert six.kafka.make_topic("after", 6, 3, 2)
     assert replicas(six) == {1, 2, 3, 4, 5, 6}
     assert [operation.state for operation in six.operations()] == [OperationState.UPDATE_COMPLETE] * 2
 

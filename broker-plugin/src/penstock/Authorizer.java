@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
+import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.metadata.authorizer.StandardAuthorizer;
@@ -18,7 +19,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>With {@code allow.everyone.if.no.acl.found=true}, MSK's default, Kafka alone would let an anonymous client unregister
  * brokers, remove voters, fetch as a replica and rewrite broker settings. Here these are denied to every principal without
- * the inner mark, whatever ACLs say. Everything else is Kafka's own decision.
+ * the inner mark, whatever ACLs say. So are changes of the control plane's own topics, which anybody may read. Everything else
+ * is Kafka's own decision.
  *
  * <p>Invariant: an inner principal's name begins with {@link #MARK}, which no TLS subject and no SCRAM login can produce;
  * only the inner listeners' mapping rules do. It runs on brokers and on controllers, where forwarded requests keep their
@@ -52,6 +54,14 @@ public class Authorizer extends StandardAuthorizer {
         49   // AlterClientQuotas
     );
 
+    /** Beginning of the names of topics that belong to the control plane; MSK's begin so, too. */
+    private static final String OWN_TOPICS = "__amazon_msk_";
+
+    /** What nobody else may do to them. */
+    private static final Set<AclOperation> CHANGES = Set.of(
+        AclOperation.WRITE, AclOperation.CREATE, AclOperation.DELETE, AclOperation.ALTER, AclOperation.ALTER_CONFIGS
+    );
+
     /** Where Kafka writes its own refusals. */
     private static final Logger LOG = LoggerFactory.getLogger("kafka.authorizer.logger");
 
@@ -63,9 +73,10 @@ public class Authorizer extends StandardAuthorizer {
         List<AuthorizationResult> results = new ArrayList<>(actions.size());
         for (Action action : actions) {
             if (refuses(context, action)) {
-                LOG.info("Principal = {} is Denied operation = {} from host = {} on the cluster for request = {}: "
+                if (action.logIfDenied()) LOG.info("Principal = {} is Denied operation = {} from host = {} on {} for request = {}: "
                         + "only the cluster's own nodes and its control plane may do this",
-                    context.principal(), action.operation(), context.clientAddress().getHostAddress(), context.requestType());
+                    context.principal(), action.operation(), context.clientAddress().getHostAddress(),
+                    action.resourcePattern(), context.requestType());
                 results.add(AuthorizationResult.DENIED);
             } else {
                 results.addAll(super.authorize(context, List.of(action)));
@@ -83,13 +94,18 @@ public class Authorizer extends StandardAuthorizer {
         return false;
     }
 
-    /** Does the action reach into the cluster itself? Topic, group and transaction resources never do. */
+    /** Does the action reach into the cluster itself? Group and transaction resources, and clients' topics, never do. */
     private static boolean refuses(AuthorizableRequestContext context, Action action) {
+        if (action.resourcePattern().resourceType() == ResourceType.TOPIC) {
+            return action.resourcePattern().name().startsWith(OWN_TOPICS) && CHANGES.contains(action.operation());
+        }
         if (action.resourcePattern().resourceType() != ResourceType.CLUSTER) {
             return false;
         }
         return switch (action.operation()) {
             case CLUSTER_ACTION -> true;
+            // Would delete any topic, unnamed: DeleteTopics then asks for each topic, which is what Kafka documents.
+            case DELETE -> true;
             case ALTER -> !ALTER_BY_CLIENTS.contains(context.requestType())
                 || context.requestType() == WRITE_TXN_MARKERS && KafkaPrincipal.ANONYMOUS.equals(context.principal());
             case ALTER_CONFIGS -> !ALTER_CONFIGS_BY_CLIENTS.contains(context.requestType());

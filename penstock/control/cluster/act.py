@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import frozen
 
 from penstock.compute.base import Compute, ComputeError, IssuedLeaf
 from penstock.control.cluster.admin import Admin
+from penstock.kafka import canary
 from penstock.kafka.listeners import secure
 from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError, KafkaRefused
@@ -17,10 +18,13 @@ from penstock.model.plan import (
     Action,
     AddVoter,
     Ballast,
+    Cancel,
     Configure,
     Cordon,
     Grow,
     Lead,
+    Limit,
+    MakeCanary,
     Reasoned,
     Reassign,
     Rehouse,
@@ -30,8 +34,13 @@ from penstock.model.plan import (
     Retire,
     Start,
     Stop,
+    Throttle,
     Unregister,
 )
+from penstock.model.rebalance import Key
+
+EXTRA = Cancel | Configure | Grow | Lead | Limit | MakeCanary | Reassign | Renew | Throttle
+"""Actions that restore nothing and take nothing down: where one does not work the cluster is not HEALING."""
 
 
 @frozen
@@ -114,7 +123,7 @@ def _restores(action: Action) -> bool:
         case Ballast(held=held):
             return not held
         case _:
-            return not isinstance(action, Configure | Grow | Lead | Reassign | Renew)
+            return not isinstance(action, EXTRA)
 
 
 def act(action: Action, hands: Hands) -> str:
@@ -140,10 +149,16 @@ def act(action: Action, hands: Hands) -> str:
             hands.compute.ballast(target, hands.fence, held=held)
         case Configure(_, values):
             hands.admin().set_default(values)
+        case MakeCanary(_, partitions, replicas):
+            hands.admin().create_topic(canary.TOPIC, partitions, replicas, canary.CONFIG)
+        case Limit(target, rate):
+            hands.admin().mover().limit(target.number, rate)
+        case Throttle(_, topics):
+            hands.admin().mover().throttle(topics)
         case Reassign(_, moves):
-            refused = hands.admin().mover().reassign({move.key: move.replicas for move in moves})
-            if refused:
-                raise KafkaError("; ".join(f"{topic}-{index}: {why}" for (topic, index), why in refused.items()))
+            _reassign({move.key: move.replicas for move in moves}, hands)
+        case Cancel(_, partitions):
+            _reassign(dict.fromkeys(partitions), hands)
         case Cordon(target, closed):
             mover = hands.admin().mover()
             mover.cordon(target.number) if closed else mover.uncordon(target.number)
@@ -155,6 +170,11 @@ def act(action: Action, hands: Hands) -> str:
             quarantined = hands.compute.remove(target, hands.fence, keep=keep)
             return f"its volume is quarantined at {quarantined}" if quarantined else ""
     return ""
+
+
+def _reassign(targets: Mapping[Key, Sequence[int] | None], hands: Hands) -> None:
+    if refused := hands.admin().mover().reassign(targets):
+        raise KafkaError("; ".join(f"{topic}-{index}: {why}" for (topic, index), why in refused.items()))
 
 
 def _issued(leaf: Leaf, hands: Hands) -> IssuedLeaf:

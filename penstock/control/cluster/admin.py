@@ -10,7 +10,7 @@ from typing import Protocol
 from penstock.kafka.logdirs import LogDir
 from penstock.kafka.reassign import Reassignment
 from penstock.model.observation import BrokerSeen, Partition, Quorum
-from penstock.model.rebalance import Key
+from penstock.model.rebalance import Key, Throttled
 
 
 class Mover(Protocol):
@@ -33,6 +33,25 @@ class Mover(Protocol):
 
     def uncordon(self, number: int) -> None:
         """Open it again."""
+
+    def limits(self, number: int) -> Mapping[str, int]:
+        """The rates that are set on the broker, by property; empty where there is none."""
+
+    def limit(self, number: int, rate: int | None) -> None:
+        """Bytes a second that the broker spends on throttled replicas, in each direction; None lifts it."""
+
+    def throttled(self, topics: Iterable[str]) -> Mapping[str, Throttled]:
+        """Those of the topics that have throttled replicas, and which."""
+
+    def throttle(self, topics: Mapping[str, Throttled | None]) -> None:
+        """Set which replicas of topics are throttled; None lifts it."""
+
+
+class Canary(Protocol):
+    """What measures how long producers wait."""
+
+    def probe(self, leaders: Mapping[int, int]) -> Sequence[float]:
+        """Milliseconds of each record; `leaders`: partition of the canary's topic -> the broker that leads it."""
 
 
 class Admin(Protocol):
@@ -73,6 +92,12 @@ class Admin(Protocol):
 
     def mover(self) -> Mover:
         """The same cluster's moving side."""
+
+    def canary(self) -> Canary:
+        """The same cluster's canary; its topic need not be there yet."""
+
+    def create_topic(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> None:
+        """Create a topic."""
 
     def close(self) -> None:
         """End the connection."""

@@ -9,8 +9,9 @@ from attrs import evolve, frozen
 
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.outcome import Ending, complete, running
+from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.retreat import Way, setback, way, worked
-from penstock.control.cluster.steps import finished, progress, returned
+from penstock.control.cluster.steps import finished, freed, progress, returned
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
@@ -19,11 +20,17 @@ from penstock.model.spec import ClusterStatus
 
 @frozen
 class Course:
-    """Where the operation stands. `ending`: it is over; `turned`: it was given up in this pass, and the cluster goes back."""
+    """Where the operation stands. `ending`: it is over; `turned`: it was given up in this pass."""
 
     operation: OpenOperation
     ending: Ending | None = None
     turned: bool = False
+
+    @property
+    def goes_back(self) -> bool:
+        """From now on the cluster is to be what it was."""
+        setback = self.operation.work.setback
+        return self.turned and setback is not None and not setback.stays
 
 
 def course(
@@ -45,22 +52,19 @@ def course(
         if finished(operation.steps) and status.message is None:
             return Course(operation, Ending(complete(operation.kind), operation.kind))
     refused = [failure for failure in failures if failure.refused]
-    operation = evolve(operation, work=worked(view, operation, refused, now, lost_sight=lost_sight))
+    work = worked(view, operation, refused, now, lost_sight=lost_sight)
+    operation = evolve(operation, work=kept(work, view))
     idle = now - (operation.work.marked or now)
     if (given_up := operation.work.setback) is not None:
         late = f"; and it is not back yet: {'; '.join(status.waiting)}" if idle >= patience else ""
-        if late or returned(view, operation):
-            return Course(operation, _failed(operation, given_up.code, given_up.why + late))
+        if late or (freed if given_up.stays else returned)(view, operation):
+            state, why = OperationState.UPDATE_FAILED, given_up.why + late
+            return Course(operation, Ending(state, operation.kind, given_up.code, why, given_up.stays))
         return Course(operation)
     chosen = way(view, operation)
     why = setback(view, operation, chosen, refused, status.waiting, idle, patience, last_words)
     if why is None:
         return Course(operation)
-    if chosen is Way.END:
-        return Course(operation, _failed(operation, why.code, why.why, stays=True))
-    # Going back is counted anew.
+    why = evolve(why, stays=chosen is Way.END)
+    # The way out is counted anew.
     return Course(evolve(operation, work=evolve(operation.work, setback=why, mark="", marked=now)), turned=True)
-
-
-def _failed(operation: OpenOperation, code: str, why: str, *, stays: bool = False) -> Ending:
-    return Ending(OperationState.UPDATE_FAILED, operation.kind, code, why, stays)

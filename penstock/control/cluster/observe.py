@@ -15,10 +15,12 @@ from attrs import evolve
 
 from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
+from penstock.control.cluster.canary import glimpsed
 from penstock.control.cluster.draft import PARTITIONS
-from penstock.control.cluster.health import GIB
+from penstock.control.cluster.health import GIB, missing
 from penstock.control.cluster.memory import Memory
 from penstock.control.cluster.rebalance import gather
+from penstock.control.cluster.rebalance.meter import Meter
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
 from penstock.kafka.logdirs import held
@@ -36,7 +38,7 @@ from penstock.model.observation import (
     Unknown,
 )
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Key
+from penstock.model.rebalance import Key, Traffic
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 
 T = TypeVar("T")
@@ -56,6 +58,7 @@ class Observer:
         self._probe = probe
         self._lock = Lock()
         self._reassignments: Mapping[Key, Reassignment] = {}
+        self._meter = Meter("")
         self._grows_in_use = compute.capabilities.grows_in_use  # a fact of the machine: asked once
         self._memory = Memory(compute.tail)
         self._admin: Admin | None = None
@@ -98,16 +101,18 @@ class Observer:
             )
             view = self._memory.dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
             view = evolve(view, settings=self._settings(view, admin))
-        if depth >= PARTITIONS and moves(view):
-            view = self._memory.settled(evolve(self._balanced(view, admin), depth=PARTITIONS), now)
+        if depth >= PARTITIONS and (scaling := scaled_by(view)) is not None:
+            view = evolve(self._balanced(view, scaling, admin, now), depth=PARTITIONS)
+            view = self._memory.settled(view, now)
         elif depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
             view = evolve(view, partitions=partitions, shown=self._shown(view), depth=PARTITIONS)
             view = self._memory.settled(view, now)
         return view
 
-    def _balanced(self, view: ClusterView, admin: Admin) -> ClusterView:
-        """With partitions, and who holds how much of them. Reassignments are asked before and after: metadata lags."""
+    def _balanced(self, view: ClusterView, operation: OpenOperation, admin: Admin, now: datetime) -> ClusterView:
+        """With partitions, who holds how much of them, and what that costs. Reassignments are asked before and after:
+        metadata lags."""
         mover, last = admin.mover(), self._reassignments
         nodes = [node for node in view.layout if node.id.role is Role.BROKER]
         up = [node.id.number for node in nodes if view.running(node.id) is not None]
@@ -118,6 +123,7 @@ class Observer:
             dirs = {number: mover.log_dirs(number) for number in up}
             stored = {number: len(held(found)) for number, found in dirs.items()}
             cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
+            glimpse = glimpsed(admin, partitions, up)
         except (KafkaError, ValueError) as error:
             return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
         leaving = {place.id for place in view.spec.brokers if place.leaving}
@@ -131,8 +137,14 @@ class Observer:
             )
             for node in nodes
         ]
-        facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs)
-        return evolve(view, partitions=Known(partitions), balance=Known(facts), stored=stored, cordoned=cordoned)
+        if self._meter.operation != operation.id:
+            self._meter = Meter(operation.id)
+        facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs, self._meter.rates)
+        traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
+        if not missing(view):  # what is measured while brokers start would be no measure
+            traffic = self._meter.look(facts, glimpse, operation.work.calm_ms, now)
+        view = evolve(view, balance=Known(facts), traffic=traffic, stored=stored, cordoned=cordoned)
+        return evolve(view, partitions=Known(partitions))
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:
         """The connection to this cluster; a new one where its nodes changed."""
@@ -173,9 +185,9 @@ class Observer:
         }
 
 
-def moves(view: ClusterView) -> bool:
-    """Is the open operation about where replicas may be?"""
-    return view.operation is not None and view.operation.scales
+def scaled_by(view: ClusterView) -> OpenOperation | None:
+    """The open operation where it is about which brokers may have replicas."""
+    return view.operation if view.operation is not None and view.operation.scales else None
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

@@ -219,7 +219,7 @@ class ClusterReconciler:
                 spec = dated(current.spec, view, now) if undated else current.spec
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
-                if at is not None and at.turned:
+                if at is not None and at.goes_back:
                     spec = gone_back(spec, at.operation)
                 if operation is not None and operation != view.operation:
                     rows.operations.put(operation)

@@ -24,7 +24,7 @@ from penstock.model.observation import (
     Sighting,
     Unknown,
 )
-from penstock.model.plan import Plan, Waiting
+from penstock.model.plan import Limit, Plan, Waiting
 from penstock.model.spec import ClusterStatus
 
 
@@ -73,21 +73,27 @@ def passed(
     parts: list[str] = []
     for because in dict.fromkeys(d.reasoned.because for d in done):
         acts = [d for d in done if d.reasoned.because == because]
-        told = ", ".join(str(d.reasoned.action) + (f" ({d.remark})" if d.remark else "") for d in acts)
+        told = ", ".join(dict.fromkeys(_told(d) for d in acts))
         parts.append(f"{because}: {told}")
     before = set(view.status.waiting)
     parts += [failure.why for failure in failures if str(failed(failure)) not in before]
     parts += crossed(view, status.filled)
     if at is not None and at.ending is not None:
         parts.append(str(at.ending))
-    elif at is not None and at.turned and at.operation.work.setback is not None:
-        parts.append(
-            f"operation {at.operation.kind} is given up: {at.operation.work.setback.why}; the cluster goes back"
-        )
+    elif at is not None and at.turned and (setback := at.operation.work.setback) is not None:
+        way = "the cluster goes back" if at.goes_back else "what it has come to stays"
+        parts.append(f"operation {at.operation.kind} is given up: {setback.why}; {way}")
     if status.state is not view.status.state:
         cause = f" ({status.message})" if status.message and status.message not in " ".join(parts) else ""
         parts.append(f"{view.status.state} -> {status.state}{cause}")
     return "; ".join(parts)
+
+
+def _told(done: Done) -> str:
+    """An act in words; a limit is the same for every broker, and told once."""
+    action = done.reasoned.action
+    said = action.alike if isinstance(action, Limit) else str(action)
+    return said + (f" ({done.remark})" if done.remark else "")
 
 
 def describe(seen: Observed[Sighting], now: datetime) -> str:
@@ -117,6 +123,8 @@ def explained(view: ClusterView, plan: Plan, now: datetime, last_line: Callable[
     status = view.status
     since = f" since {status.since:%Y-%m-%d %H:%M:%S}Z" if status.since else ""
     lines = [f"{view.spec.name} is {status.state}{since}." + (f" {status.message}" if status.message else "")]
+    if view.operation is not None:
+        lines.append(f"It is being changed: {view.operation}.")
     for node in view.layout or ():
         seen = view.sighting(node.id)
         role = "serves" if serves(node.id, view) else "does not serve"

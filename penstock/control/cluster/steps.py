@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
+from penstock.control.cluster.rebalance.ledger import detail
 from penstock.control.cluster.rebalance.step import next_moves
+from penstock.control.cluster.rebalance.throttle import free
 from penstock.control.cluster.rules.configuration import same
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
@@ -43,9 +45,16 @@ def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
     match view.balance:
         case Known(facts):
             closed = any(view.cordoned.get(broker.number) for broker in facts.brokers if not broker.leaving)
-            return not closed and (not operation.moves or next_moves(facts, Limits(), Aims()).settled)
+            settled = not operation.moves or next_moves(facts, Limits(), Aims()).settled
+            return not closed and freed(view, operation) and settled
         case _:
             return False
+
+
+def freed(view: ClusterView, operation: OpenOperation) -> bool:
+    """Nothing that it set to slow moves down is left."""
+    known = isinstance(view.balance, Known) and not missing(view)  # a broker that is away may have its limit still
+    return not operation.moves or (known and free(view.traffic, operation.work.throttles))
 
 
 def _left(view: ClusterView, operation: OpenOperation) -> bool:
@@ -95,19 +104,30 @@ STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
     OperationKind.UPDATE_CLUSTER_MONITORING: (("KEEP_SETTINGS", _kept),),
 }
 
+MOVING = ("MOVE_PARTITIONS", "EMPTY_AND_REMOVE_BROKERS")
+"""Steps in which data is copied."""
+
 PENDING, IN_PROGRESS, COMPLETED = "PENDING", "IN_PROGRESS", "COMPLETED"
 
 
 def progress(view: ClusterView, operation: OpenOperation) -> tuple[Step, ...]:
     """The steps as they stand now. A step that was COMPLETED once stays so: what users see never goes backwards."""
-    before = {step.name: step.status for step in operation.steps}
+    before = {step.name: step for step in operation.steps}
     steps: list[Step] = []
     reached = True
     for name, predicate in STEPS[operation.kind]:
-        done = before.get(name) == COMPLETED or (reached and predicate(view, operation))
-        steps.append(Step(name, COMPLETED if done else IN_PROGRESS if reached else PENDING))
+        last = before.get(name, Step(name, PENDING))
+        done = last.status == COMPLETED or (reached and predicate(view, operation))
+        told = _moved(last, view, operation) if name in MOVING and reached and not done else ""
+        steps.append(Step(name, COMPLETED if done else IN_PROGRESS if reached else PENDING, told))
         reached = done
     return tuple(steps)
+
+
+def _moved(last: Step, view: ClusterView, operation: OpenOperation) -> str:
+    """How far the copying is; what was told last where this look did not see it."""
+    told = detail(view, operation.work) if operation.moves else ""
+    return last.detail if told is None else told
 
 
 def finished(steps: tuple[Step, ...]) -> bool:
@@ -116,4 +136,4 @@ def finished(steps: tuple[Step, ...]) -> bool:
 
 def returned(view: ClusterView, operation: OpenOperation) -> bool:
     """The cluster is what it was before the operation that was given up."""
-    return all(predicate(view, operation) for predicate in (_left, _rolled, _configured, _in_sync))
+    return all(predicate(view, operation) for predicate in (_left, _rolled, _configured, freed, _in_sync))

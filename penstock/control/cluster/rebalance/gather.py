@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from penstock.kafka.logdirs import LogDir
-from penstock.kafka.reassign import Reassignment, Throttled
+from penstock.kafka.reassign import Reassignment
 from penstock.model.observation import Partition
-from penstock.model.rebalance import BrokerFacts, Facts, Key, Move, PartitionFacts
+from penstock.model.rebalance import BrokerFacts, Facts, Key, PartitionFacts
 
 
 def broker(
@@ -47,20 +47,6 @@ def facts(
             for key, size in one.sizes.items():
                 held.setdefault(key, {})[number] = size
     return Facts(tuple(brokers), tuple(_partition(p, moving, latest, held, rates or {}) for p in partitions))
-
-
-def throttles(looked: Facts, starting: Iterable[Move]) -> Mapping[str, Throttled]:
-    """Topic -> which replicas to throttle while what is under way, and what is about to start, goes on.
-
-    Set it before the moves are ordered; a topic that has throttled replicas and is not here is to be freed of them."""
-    leaders: dict[str, set[tuple[int, int]]] = {}
-    followers: dict[str, set[tuple[int, int]]] = {}
-    coming = {move.key: move.adding for move in starting}
-    for partition in looked.partitions:
-        if adding := (*partition.adding, *coming.get(partition.key, ())):
-            leaders.setdefault(partition.topic, set()).update((partition.index, n) for n in partition.origin)
-            followers.setdefault(partition.topic, set()).update((partition.index, n) for n in adding)
-    return {topic: Throttled(frozenset(leaders[topic]), frozenset(followers[topic])) for topic in leaders}
 
 
 def _partition(

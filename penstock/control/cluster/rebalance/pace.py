@@ -1,16 +1,38 @@
 """How fast data may move: a rate that follows what producers feel. Pure; the caller keeps the pace between calls.
 
-It halves at once when producers wait too long and grows by a quarter while they do not: it finds what the machine has
-to spare and gives it back when clients need it."""
+While nobody produces it is as high as it gets. Beside producers it begins moderate, halves at once when they wait too long
+or replicas fall out of sync, and grows by a quarter while they do not: it finds what the machine has to spare and gives it
+back when clients need it. Decision 0025 has the numbers and their reasons."""
 
 from __future__ import annotations
 
 from attrs import evolve, frozen
 
+MIB = 1024**2
 PATIENCE = 2.0
 """How many times the undisturbed latency producers may feel."""
 EASE = 1.5
 """Below so many times of it there is room for more."""
+FLOOR, BESIDE_CLIENTS, CEILING = 2.0 * MIB, 32.0 * MIB, 1024.0 * MIB
+"""Bytes a second of each broker: never less, to begin with while somebody produces, never more (no disk is that fast)."""
+MARGIN = 1.5
+"""How many times what is written to moving partitions the rate is at least: else they would never catch up."""
+
+
+@frozen
+class Felt:
+    """What was felt since the pace was last changed."""
+
+    latency_ms: float | None = None
+    """A high quantile; None where it is not known."""
+    calm_ms: float | None = None
+    """The same with nothing under way."""
+    writing: bool = True
+    """Does somebody produce? Then latency counts."""
+    hurt: bool = False
+    """Are replicas out of sync that are not new?"""
+    copied: float | None = None
+    """Bytes a second that the busiest broker really copied; None where it is not known."""
 
 
 @frozen
@@ -18,22 +40,39 @@ class Pace:
     """Bytes a second that each broker may send, and get, for moves; never outside `floor` and `ceiling`."""
 
     rate: float
-    floor: float
-    ceiling: float
+    floor: float = FLOOR
+    ceiling: float = CEILING
 
-    def steered(self, latency_ms: float | None, calm_ms: float | None) -> Pace:
-        """The pace after a look at produce latency (a high quantile), beside what it was with nothing under way.
+    @classmethod
+    def beginning(cls, *, writing: bool, written: float = 0.0) -> Pace:
+        """To begin with. `written`: bytes a second that producers write to what moves, on the busiest broker."""
+        return cls(BESIDE_CLIENTS if writing else CEILING).over(written)
 
-        Unchanged where either is not known; between EASE and PATIENCE as well."""
-        if latency_ms is None or calm_ms is None:
-            return self
+    def over(self, written: float) -> Pace:
+        """The same pace with a floor above what producers write to what moves."""
+        return evolve(self, floor=min(self.ceiling, max(FLOOR, MARGIN * written)))._at(self.rate)
+
+    def steered(self, felt: Felt) -> Pace:
+        """The pace after a look. Unchanged between EASE and PATIENCE; moderate where somebody produces unmeasured."""
+        if felt.hurt:
+            return self._halved(felt)
+        if not felt.writing:
+            return self._at(self.rate * 2)
+        if felt.latency_ms is None or felt.calm_ms is None:
+            return self._at(min(self.rate, BESIDE_CLIENTS))
         # Below a millisecond a multiple is noise.
-        strain = latency_ms / max(1.0, calm_ms)
+        strain = felt.latency_ms / max(1.0, felt.calm_ms)
         if strain > PATIENCE:
-            return self._at(self.rate / 2)
+            return self._halved(felt)
         if strain < EASE:
             return self._at(self.rate * 1.25)
         return self
+
+    def _halved(self, felt: Felt) -> Pace:
+        """Half of what really went: half of a rate that nobody reached would change nothing. A quarter at the least:
+        what went may be little because it has just begun."""
+        reached = self.rate if felt.copied is None else max(felt.copied, self.rate / 2)
+        return self._at(min(self.rate, reached) / 2)
 
     def _at(self, rate: float) -> Pace:
         return evolve(self, rate=min(self.ceiling, max(self.floor, rate)))

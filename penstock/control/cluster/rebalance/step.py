@@ -6,7 +6,7 @@ a partition over one more rack, or (these done) brings loads closer to shares, o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -64,7 +64,9 @@ class Step:
     foreign: tuple[Key, ...] = ()
     """Under way, and nothing that would be ordered here: left alone."""
     stalled: tuple[Key, ...] = ()
-    """Under way towards a broker that is not there: cancel those that are one's own."""
+    """Under way towards a broker that is not there, and not foreign: to be cancelled."""
+    topics: frozenset[str] = frozenset()
+    """Topics of which replicas move, or have to; not those that somebody else moves."""
     settled: bool = field(default=False)
     """Nothing is under way and nothing is left that could be done; `waits` says what is less than perfect."""
 
@@ -87,9 +89,7 @@ def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -
             f"{some(map(str, foreign))}: a reassignment that somebody else ordered is under way; it is left alone"
         )
     if stalled:
-        waits.append(
-            f"{some(map(str, stalled))}: under way towards a broker that is not there; cancel it, or start the broker"
-        )
+        waits.append(f"{some(map(str, stalled))}: under way towards a broker that is not there; it is taken back")
     settled = not wanted.moves and not under_way
     waits += [*wanted.blocked, *(wanted.uneven if settled else ())]
     return Step(
@@ -98,6 +98,8 @@ def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -
         waits=tuple(waits),
         foreign=tuple(partition.key for partition in foreign),
         stalled=tuple(partition.key for partition in stalled),
+        topics=frozenset(move.key[0] for move in wanted.moves if move.adding)
+        | {partition.topic for partition in under_way if partition not in foreign},
         settled=settled,
     )
 
@@ -114,13 +116,19 @@ def is_foreign(facts: Facts, partition: PartitionFacts) -> bool:
     )
 
 
-def _wounds(facts: Facts) -> list[str]:
-    """Replicas that lag for another reason than being new, or being on a broker that leaves: no time for more load."""
-    lagging = {
-        str(partition): [n for n in partition.target if n not in (*partition.isr, *partition.adding, *facts.leaving)]
+def lagging(facts: Facts) -> Mapping[str, Sequence[int]]:
+    """Partition -> brokers of replicas that lag for another reason than being new, or being on a broker that leaves."""
+    leaving = facts.leaving
+    found = {
+        str(partition): [n for n in partition.target if n not in (*partition.isr, *partition.adding, *leaving)]
         for partition in facts.partitions
     }
-    behind = {name: numbers for name, numbers in lagging.items() if numbers}
+    return {name: numbers for name, numbers in found.items() if numbers}
+
+
+def _wounds(facts: Facts) -> list[str]:
+    """While replicas lag there is no time for more load."""
+    behind = lagging(facts)
     if not behind:
         return []
     missing = brokers(sorted({number for numbers in behind.values() for number in numbers}))

@@ -16,6 +16,13 @@ def size(count: float) -> str:
     return f"{count:.1f} TiB"
 
 
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h`: as exact as a forecast can be."""
+    if seconds < 90:
+        return f"{max(5, 5 * round(seconds / 5))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{round(seconds / 3600)} h"
+
+
 def name(key: Key) -> str:
     return f"{key[0]}-{key[1]}"
 

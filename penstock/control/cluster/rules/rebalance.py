@@ -1,4 +1,7 @@
-"""Partitions take their share of the brokers that have joined: few at a time, planned anew from what is in every pass."""
+"""Partitions take their share of the brokers that have joined: few at a time, planned anew from what is in every pass.
+
+Limits are set on brokers, and seen there, before anything is copied; a topic is written down as one's own before its
+replicas are throttled; so whoever comes after a crash finds what is to be lifted. Nothing of it is left at the end."""
 
 from __future__ import annotations
 
@@ -6,11 +9,20 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import missing
+from penstock.control.cluster.rebalance.ledger import progress
 from penstock.control.cluster.rebalance.step import next_moves
-from penstock.model.ids import Role
+from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
+from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known, Unknown
-from penstock.model.plan import Cordon, Reassign
-from penstock.model.rebalance import Aims, Limits
+from penstock.model.operation import OpenOperation
+from penstock.model.plan import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
+from penstock.model.rebalance import Aims, Facts, Limits, Traffic
+
+WORTH_MEASURING = 64 * 1024**2
+"""Bytes to copy from which on it is measured first whether somebody produces, and how long producers wait while nothing
+moves; less is done before that."""
+CANARY_REPLICAS = 3
+"""As MSK's has, where there are so many brokers; a partition for each of them."""
 
 
 def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
@@ -33,15 +45,62 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
             draft.act(Cordon(node.id, not closed), because=f"{node.id} {'stays' if closed else 'is to leave'}")
     if not view.operation.moves:
         return
-    if view.operation.work.setback is not None and not any(place.leaving for place in view.spec.brokers):
-        return
     match view.balance:
         case Unknown(why):
             draft.wait(on="the rebalance", because=f"it is not known where replicas are: {why}")
         case Known(facts):
-            step = next_moves(facts, Limits(), Aims())
-            asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
-            if step.moves:
-                draft.act(Reassign(asked, step.moves), because=f"partitions take their share: {step.progress}")
-            elif not step.settled or any(facts.held_by(number) for number in facts.leaving):
-                draft.wait(on="the rebalance", because="; ".join([str(step.progress), *step.waits]))
+            given_up = view.operation.work.setback is not None
+            if given_up and not any(place.leaving for place in view.spec.brokers):
+                _lift(facts, view, view.operation, draft)
+            else:
+                _go_on(facts, view, view.operation, draft)
+
+
+def _lift(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
+    """Nothing more is to be moved; what is under way ends by itself."""
+    because = "partitions stay where they are"
+    for number in limits(facts, view.traffic, moving=False):
+        draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because)
+    if lifted := changes({}, view.traffic, operation.work.throttles, ()):
+        asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
+        draft.act(Throttle(asked, lifted), because=because)
+
+
+def _go_on(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
+    """The next orders: how fast, then what costs nothing, then what is copied."""
+    step, traffic, own = next_moves(facts, Limits(), Aims()), view.traffic, operation.work.throttles
+    asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
+    if step.stalled:
+        draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
+    changed = limits(facts, traffic, moving=bool(step.topics))
+    for number, rate in changed.items():
+        because = _felt(traffic) if rate is not None else "nothing moves there any more"
+        draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), rate), because=because)
+    held = ""
+    if traffic.writing is not False and not traffic.measured and step.progress.left_bytes >= WORTH_MEASURING:
+        held = "it is measured first how long producers wait while nothing moves"
+        if traffic.writing and not traffic.canary:
+            brokers = sum(not broker.leaving for broker in facts.brokers)
+            canary = MakeCanary(asked, brokers, min(CANARY_REPLICAS, brokers))
+            draft.act(canary, because="it is to be known how long producers wait")
+    led = tuple(move for move in step.moves if not move.adding and not held)
+    if led:
+        draft.act(Reassign(asked, led), because="leadership takes its share, and not a byte is copied for it")
+    if not held and any(traffic.limits[number] is None for number, rate in changed.items() if rate is not None):
+        held = "the limits of brokers are set first"
+    copied = tuple(move for move in step.moves if move.adding and move.key[0] in own and not held)
+    if throttled := changes(throttles(facts, copied, step.foreign), traffic, own, step.foreign):
+        draft.act(Throttle(asked, throttled), because="what moves is throttled, and nothing else")
+    so_far = str(progress(facts, operation.work))
+    if copied:
+        draft.act(Reassign(asked, copied), because=f"partitions take their share: {so_far}")
+    elif not step.settled or any(facts.held_by(number) for number in facts.leaving):
+        draft.wait(on="the rebalance", because="; ".join([so_far, *filter(None, [held]), *step.waits]))
+    if step.topics and traffic.unmeasured:
+        draft.note(f"the rate of moves does not follow producers: {traffic.unmeasured}")
+
+
+def _felt(traffic: Traffic) -> str:
+    if traffic.latency_ms is None or traffic.calm_ms is None:
+        return "clients keep their latency while partitions move"
+    return f"producers wait {traffic.latency_ms:.1f} ms, and {traffic.calm_ms:.1f} ms while nothing moves"

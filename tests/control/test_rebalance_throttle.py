@@ -1,0 +1,92 @@
+"""Throttles are on what moves and on nothing else, and rates follow what producers feel."""
+
+import pytest
+
+from penstock.control.cluster.rebalance.pace import BESIDE_CLIENTS, CEILING, FLOOR, MIB, Felt, Pace
+from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
+from penstock.model.rebalance import BrokerFacts, Facts, Move, PartitionFacts, Throttled, Traffic
+
+
+def part(topic, replicas=(1, 2), isr=None, **more):
+    return PartitionFacts(topic, 0, replicas, 1, isr or (1, 2), 100, **more)
+
+
+def moving(topic, isr=None):
+    return part(topic, (4, 2, 1), isr, adding=(4,), removing=(1,))
+
+
+def facts(*partitions):
+    return Facts(tuple(BrokerFacts(n, "a", 1000, 0) for n in (1, 2, 4, 5)), partitions)
+
+
+def test_the_throttle_is_on_what_moves_and_on_what_is_about_to():
+    starting = [
+        Move(("starts", 0), (5, 2), (5,), (1,), 0, needed=False, why=""),
+        Move(("leads", 0), (2, 1), (), (), 0, needed=False, why=""),
+    ]
+    looked = facts(moving("moves"), part("starts"), part("stays"), part("leads"), moving("theirs"))
+    assert throttles(looked, starting, [("theirs", 0)]) == {
+        "moves": Throttled(frozenset({(0, 1), (0, 2)}), frozenset({(0, 4)})),
+        "starts": Throttled(frozenset({(0, 1), (0, 2)}), frozenset({(0, 5)})),
+    }
+
+
+def test_an_old_replica_that_fell_behind_catches_up_unhindered():
+    found = throttles(facts(moving("moves", isr=(1,))), [], [])
+    assert found == {"moves": Throttled(frozenset(), frozenset({(0, 4)}))}, "its leader would slow broker 2 as well"
+
+
+def test_only_ones_own_topics_are_set_and_lifted_and_only_where_something_changes():
+    set_now = Throttled(frozenset({(0, 1)}))
+    traffic = Traffic(throttled={"same": set_now, "ended": set_now, "users": set_now, "shared": set_now})
+    wanted = {"same": set_now, "new": set_now, "unowned": set_now}
+    own = ["same", "ended", "new", "shared", "idle"]
+    assert changes(wanted, traffic, own, [("shared", 3)]) == {"ended": None, "new": set_now}
+
+
+def test_every_broker_has_the_limit_while_something_moves_and_none_afterwards():
+    traffic = Traffic(limits={1: 100, 2: None, 4: 0, 5: 100}, rate=100)
+    assert limits(facts(moving("t")), traffic, moving=True) == {2: 100, 4: 100}
+    assert limits(facts(part("t")), traffic, moving=False) == {1: None, 4: None, 5: None}
+
+
+def pace(rate=100.0, floor=2.0, ceiling=1000.0):
+    return Pace(rate * MIB, floor * MIB, ceiling * MIB)
+
+
+def test_the_pace_gives_way_to_producers_and_comes_back():
+    assert pace().steered(Felt(25, 10)).rate == 50 * MIB
+    assert pace(3).steered(Felt(25, 10)).rate == 2 * MIB, "never below the floor"
+    assert pace().steered(Felt(18, 10)) == pace()
+    assert pace().steered(Felt(12, 10)).rate == 125 * MIB
+    assert pace(990).steered(Felt(12, 10)).rate == 1000 * MIB
+    assert pace().steered(Felt(1.4, 0.2)).rate == 125 * MIB, "below a millisecond a multiple is noise"
+
+
+def test_where_latency_is_not_known_the_pace_is_moderate_beside_producers():
+    assert pace().steered(Felt(None, 10)).rate == pace().steered(Felt(12, None)).rate == BESIDE_CLIENTS
+    assert pace(10).steered(Felt(None, None)) == pace(10)
+
+
+def test_half_of_a_rate_that_was_never_reached_is_no_relief():
+    assert pace(200).steered(Felt(25, 10, copied=120 * MIB)).rate == 60 * MIB
+    assert pace(40).steered(Felt(25, 10, copied=80 * MIB)).rate == 20 * MIB
+    assert pace(40).steered(Felt(25, 10, copied=0.0)).rate == 10 * MIB, "little, because it has just begun"
+
+
+def test_replicas_out_of_sync_slow_it_down_whatever_latency_says():
+    assert pace().steered(Felt(10, 10, hurt=True)).rate == 50 * MIB
+    assert pace().steered(Felt(None, None, writing=False, hurt=True)).rate == 50 * MIB
+
+
+def test_where_nobody_produces_it_goes_as_fast_as_it_can():
+    assert Pace.beginning(writing=False).rate == CEILING
+    assert Pace.beginning(writing=True).rate == BESIDE_CLIENTS
+    assert pace().steered(Felt(500, 1, writing=False)).rate == 200 * MIB
+
+
+@pytest.mark.parametrize("written", [0.0, 10 * MIB, 5000 * MIB])
+def test_the_floor_is_above_what_producers_write_to_what_moves(written):
+    low = Pace(FLOOR).over(written)
+    assert low.rate == min(CEILING, max(FLOOR, 1.5 * written))
+    assert low.steered(Felt(1000, 1)).rate == low.rate, "else it would never end"
