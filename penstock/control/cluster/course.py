@@ -58,13 +58,14 @@ def course(
     if (given_up := operation.work.setback) is not None:
         late = f"; and it is not back yet: {'; '.join(status.waiting)}" if idle >= patience else ""
         if late or (freed if given_up.stays else returned)(view, operation):
-            state, why = OperationState.UPDATE_FAILED, given_up.why + late
-            return Course(operation, Ending(state, operation.kind, given_up.code, why, given_up.stays))
+            why = given_up.why + late
+            failed = Ending(OperationState.UPDATE_FAILED, operation.kind, given_up.code, why, given_up.stays)
+            return Course(operation, failed)
         return Course(operation)
     chosen = way(view, operation)
-    why = setback(view, operation, chosen, refused, status.waiting, idle, patience, last_words)
-    if why is None:
+    met = setback(view, operation, chosen, refused, status.waiting, idle, patience, last_words)
+    if met is None:
         return Course(operation)
-    why = evolve(why, stays=chosen is Way.END)
     # The way out is counted anew.
-    return Course(evolve(operation, work=evolve(operation.work, setback=why, mark="", marked=now)), turned=True)
+    work = evolve(operation.work, setback=evolve(met, stays=chosen is Way.END), mark="", marked=now)
+    return Course(evolve(operation, work=work), turned=True)
