@@ -10,7 +10,7 @@ from penstock.control.cluster.act import Failure
 from penstock.control.cluster.course import course
 from penstock.control.cluster.retreat import HOPELESS_REFUSALS, HOPELESS_RUNS, Way, gone_back, way
 from penstock.control.cluster.steps import STEPS
-from penstock.model.observation import Gone, Known
+from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
 from penstock.model.rebalance import Facts
 
