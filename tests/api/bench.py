@@ -25,6 +25,7 @@ RIGHT = {
     ),
     "UpdateBrokerType": lambda b: b.update(TargetInstanceType="kafka.m5.xlarge"),
     "UpdateClusterConfiguration": lambda b: b.update(ConfigurationInfo={"Arn": b.tuned, "Revision": 1}),
+    "UpdateConnectivity": lambda b: b.update(ConnectivityInfo={"NetworkType": "DUAL"}),
     "UpdateMonitoring": lambda b: b.update(EnhancedMonitoring="PER_BROKER"),
     "UpdateRebalancing": lambda b: b.update(Rebalancing={"Status": "ACTIVE"}),
     "UpdateStorage": lambda b: b.update(VolumeSizeGB=200),

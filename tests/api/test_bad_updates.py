@@ -121,9 +121,15 @@ def state(request, bench, loop):
     return request.param
 
 
+GROWTH = ("UpdateBrokerStorage", "UpdateStorage")
+"""What a cluster may be asked for while it heals, too: the way out of a full volume."""
+
+
 def test_only_an_active_cluster_is_changed(bench, state):
     before = bench.everything()
     for operation in UPDATES:
+        if state == "HEALING" and operation in GROWTH:
+            continue
         code, named, message = bench.refused(operation)
         assert (code, named) == ("BadRequestException", "clusterArn"), operation
         assert f"it is {state}" in message

@@ -104,6 +104,15 @@ RULES = {
         ),
         *(("configurationInfo.revision", number, "has no revision") for number in (0, -1, 3, 2**62)),
     ],
+    "UpdateConnectivity": [
+        ("connectivityInfo", {}, "does not include any updates"),
+        ("connectivityInfo", ABSENT, "does not include any updates"),
+        ("connectivityInfo", {"networkType": "IPV4"}, "nothing to change"),
+        ("connectivityInfo", {"publicAccess": {"type": "DISABLED"}}, "nothing to change"),
+        ("connectivityInfo.publicAccess.type", "SERVICE_PROVIDED_EIPS", "leave it DISABLED"),
+        ("connectivityInfo.publicAccess.type", "OPEN", "neither DISABLED nor"),
+        ("zookeeperAccess", {"enabled": False}, "has no ZooKeeper"),
+    ],
     "UpdateMonitoring": [
         ("enhancedMonitoring", ABSENT, "does not include any updates"),
         ("enhancedMonitoring", "DEFAULT", "nothing to change"),
@@ -126,7 +135,12 @@ RULES = {
         ("volumeSizeGB", ABSENT, "does not include any updates"),
         *(("volumeSizeGB", size, words) for size, words in SIZES),
         ("storageMode", "TIERED", "not built yet"),
-        ("provisionedThroughput", {"enabled": True, "volumeThroughput": 249}, ""),
+        (
+            "provisionedThroughput",
+            {"enabled": True, "volumeThroughput": 250},
+            "kafka.m5.4xlarge",
+            "provisionedThroughput.enabled",
+        ),
     ],
     "CreateTopic": [
         *(("topicName", name, "is no name of a topic") for name in ("", ".", "..", "a b", "a/b", "ä", "t" * 250)),

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from penstock.api import configurations, storage, updates
+from penstock.api import configurations, connectivity, storage, updates
 from penstock.api.defaults import complete
 from penstock.api.rooms import Operation, Rooms
 from penstock.kafka.versions import catalogue
@@ -71,7 +71,7 @@ class Calls:
 
     def _perform(self, operation: Operation, members: Mapping[str, Any]) -> Output:
         settings = Settings(home=Path("/nowhere"), rebalance_after_scale=self.rebalance)
-        rooms = Rooms(self.store, settings, self.clock, catalogue(), Pages(b"k" * 32), _no_topics)
+        rooms = Rooms(self.store, settings, self.clock, catalogue(), Pages(b"k" * 32), _no_topics, lambda: None)
         caller = Caller(self.account, REGION, "AKIA", f"arn:aws:iam::{self.account}:root")
         return operation(Call("kafka", operation.__name__, members, caller, "a request"), rooms)
 
@@ -101,6 +101,8 @@ def call(calls: Calls, kind: OperationKind) -> str:
         case OperationKind.UPDATE_BROKER_EBS_VOLUME:
             size = [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": spec.volume_gib + 50}]
             return calls.update(storage.update_broker_storage, TargetBrokerEBSVolumeInfo=size)
+        case OperationKind.UPDATE_CONNECTIVITY:
+            return calls.update(connectivity.update_connectivity, ConnectivityInfo={"NetworkType": "DUAL"})
         case OperationKind.UPDATE_CLUSTER_CONFIGURATION:
             number = 0 if spec.configuration is None else spec.configuration[1]
             threads = "num.io.threads=40" if number % 2 == 0 else "num.io.threads=12"

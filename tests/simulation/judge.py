@@ -224,7 +224,8 @@ class Judge:
                 )
                 assert not any(p.moves for p in kafka.topics), "complete, and replicas move"
                 assert not kafka.moving.slowed, "complete, and replicas are throttled"
-                assert not kafka.moving.rates, "complete, and brokers have limits"
+                limited = kafka.moving.rates.keys() & {node.number for node in brokers}
+                assert not limited, f"complete, and {limited} have limits"
                 assert not kafka.moving.closed.intersection(node.number for node in brokers), (
                     "a broker gets no new topics"
                 )

@@ -61,6 +61,7 @@ RESTARTED = {
     OperationKind.REBOOT_NODE: 1,
     OperationKind.UPDATE_BROKER_TYPE: 3,
     OperationKind.UPDATE_CLUSTER_CONFIGURATION: 3,
+    OperationKind.UPDATE_CONNECTIVITY: 3,
 }
 
 
