@@ -33,8 +33,10 @@ lint: $(VENV)/installed ## Style, types, and who may import whom.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-unit: install ## Tests that need no cluster.
-	$(PYTEST) --ignore=tests/scenarios
+unit: install ## Tests that need no cluster; those of the loop beside the others.
+	$(PYTEST) tests/control tests/simulation > .loop-tests 2>&1 & loop=$$!; \
+	$(PYTEST) --ignore=tests/scenarios --ignore=tests/control --ignore=tests/simulation; others=$$?; \
+	wait $$loop; looped=$$?; cat .loop-tests; rm .loop-tests; exit $$((others + looped))
 
 scenarios: install ## Stories on real Kafka.
 	$(PYTEST) tests/scenarios

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from penstock.app import ControlPlane
 from penstock.compute.base import Capabilities
 from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.loop import Loop
-from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId
+from penstock.model.ids import FIRST_CONTROLLER, ClusterId
 from penstock.settings import load
 
 TICK = timedelta(seconds=0.1)
@@ -92,8 +92,8 @@ class Crowd:
     def clusters(self) -> Sequence[ClusterId]:
         return [ClusterId(name) for name in self._worlds]
 
-    def propose(self, nodes: Sequence[tuple[NodeId, int, Mapping[str, int]]], taken: Iterable[Any]) -> Any:
-        return Machine().propose(nodes, taken)
+    def propose(self, *arguments: Any, **options: Any) -> Any:
+        return Machine().propose(*arguments, **options)
 
     def watch(self, wake: Any) -> None:
         """Deaths are seen by the next look."""

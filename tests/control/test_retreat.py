@@ -8,7 +8,7 @@ from fakes.views import NOW, ago, broker, brokers_of, controller, three_brokers
 
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.course import course
-from penstock.control.cluster.retreat import HOPELESS_REFUSALS, HOPELESS_RUNS, Way, gone_back, way
+from penstock.control.cluster.retreat import HOPELESS_REFUSALS, HOPELESS_RUNS, LOST_RUNS, Way, gone_back, way
 from penstock.control.cluster.steps import STEPS
 from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
@@ -138,6 +138,13 @@ def test_an_operation_that_was_given_up_fails_when_the_cluster_is_what_it_was():
 def test_the_way_back_has_its_time_too():
     given_up = idle(operation(work=Work(setback=Setback("NO_PROGRESS", "it waited"))), outdated())
     assert after(outdated(), given_up).ending.why == ("it waited; and it is not back yet: waits for broker 1: it rests")
+
+
+def test_a_node_that_cannot_run_with_what_was_there_before_either_is_left_to_healing():
+    given_up = operation(work=Work(setback=Setback("BROKER_CANNOT_START", "it ended"), marked=NOW))
+    assert after(three_brokers().with_sighting(broker(1), gone(LOST_RUNS - 1)), given_up).ending is None
+    ending = after(three_brokers().with_sighting(broker(1), gone(LOST_RUNS)), given_up).ending
+    assert ending.why == "it ended; and it is not back yet: waits for broker 1: it rests"
 
 
 def test_steps_stand_still_on_the_way_back():

@@ -146,10 +146,12 @@ def test_a_broker_that_cannot_start_fails_the_operation_before_the_second_is_tou
     whole = meta.read_text()
     with loaded(config, "hopeless", 3) as load:
         meta.write_text(re.sub("(?m)^node.id=.*$", "node.id=77", whole))
+        course = use(orders, arn)
         try:
-            course = use(orders, arn).end("UPDATE_FAILED")
+            until(lambda: "is given up: broker 1 ended 3 times" in orders.said(), "it is given up", more=orders.said)
         finally:
             meta.write_text(whole)
+        course.end("UPDATE_FAILED")
         error = course.info["ErrorInfo"]
         assert error["ErrorCode"] == "BROKER_CANNOT_START"
         assert "broker 1 ended 3 times in a row" in error["ErrorString"]

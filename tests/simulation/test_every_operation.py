@@ -19,7 +19,7 @@ SIX = (OperationKind.DECREASE_BROKER_COUNT,)
 """Kinds that need more brokers than one in each zone."""
 TOPICS = ((3, 2), (3, 2), (2, 1), (3, 1), (1, 1))
 SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
-MOST_MOMENTS = 1000 if SOAK else 12
+MOST_MOMENTS = 1000 if SOAK else 8
 """Of the moments after an action; more are thinned out evenly."""
 
 

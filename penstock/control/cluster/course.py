@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.outcome import Ending, complete, running
 from penstock.control.cluster.rebalance.ledger import kept
-from penstock.control.cluster.retreat import Way, setback, way, worked
+from penstock.control.cluster.retreat import LOST_RUNS, Way, hopeless, setback, way, worked
 from penstock.control.cluster.steps import finished, freed, progress, returned
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
@@ -56,7 +56,8 @@ def course(
     operation = evolve(operation, work=kept(work, view))
     idle = now - (operation.work.marked or now)
     if (given_up := operation.work.setback) is not None:
-        late = f"; and it is not back yet: {'; '.join(status.waiting)}" if idle >= patience else ""
+        lost = idle >= patience or hopeless(view, last_words, LOST_RUNS) is not None
+        late = f"; and it is not back yet: {'; '.join(status.waiting)}" if lost else ""
         if late or (freed if given_up.stays else returned)(view, operation):
             why = given_up.why + late
             failed = Ending(OperationState.UPDATE_FAILED, operation.kind, given_up.code, why, given_up.stays)

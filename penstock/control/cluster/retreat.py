@@ -37,6 +37,8 @@ from penstock.model.spec import ClusterSpec
 
 HOPELESS_RUNS = 3
 """So many runs in a row that ended soon after their start prove that the node cannot run with what was asked for."""
+LOST_RUNS = 2 * HOPELESS_RUNS
+"""So many of them prove that it cannot run with what was there before either: it is not what was asked for that keeps it."""
 HOPELESS_REFUSALS = 3
 """So many refusals in a row: one alone may come from a thread pool that still grows."""
 
@@ -95,7 +97,7 @@ def setback(
     """Why the operation is given up now, if it is. `idle`: for how long it has made no progress."""
     if chosen is Way.WAIT:
         return None
-    if chosen is Way.BACK and (why := _hopeless(view, last_words)) is not None:
+    if chosen is Way.BACK and (why := hopeless(view, last_words)) is not None:
         return Setback("BROKER_CANNOT_START", why)
     if operation.work.refusals >= HOPELESS_REFUSALS and refused:
         return Setback("PROPERTY_REFUSED", refused[0].why)
@@ -131,11 +133,11 @@ def _all_joined(operation: OpenOperation) -> bool:
     return bool(operation.steps) and operation.steps[0].status == COMPLETED
 
 
-def _hopeless(view: ClusterView, last_words: Callable[[NodeId], str]) -> str | None:
-    """Which node does not start with what is asked for, in its own words."""
+def hopeless(view: ClusterView, last_words: Callable[[NodeId], str], least: int = HOPELESS_RUNS) -> str | None:
+    """Which node does not start with what is asked for, in its own words: so many runs in a row have ended at once."""
     for node in view.layout:
         match view.sighting(node.id):
-            case Known(Gone(status=status, short_runs=runs, volume=volume)) if runs >= HOPELESS_RUNS:
+            case Known(Gone(status=status, short_runs=runs, volume=volume)) if runs >= least:
                 if volume is not None and relieved(node, volume):
                     continue  # what its runs ended of may be what the next start mends
                 words = last_words(node.id)
