@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import many, plane, plans, roll, scale
+from attrs import fields
+
+from benchmarks import plane, plans, roll, scale
 from benchmarks.by_hand import by_hand, java, serve
 from benchmarks.client import Load, Reach, Watch, first_record, lost, until
 from benchmarks.ours import VERSION, Ours, bare, laid_out, ours
@@ -118,6 +120,17 @@ def all_six(side: Ours, arn: str, reach: Reach) -> float:
     return seconds
 
 
+def kept(results: list[Result], *, whole: bool) -> list[Result]:
+    """What is written down: all that was measured now, and, where only some suites ran, the last of the others."""
+    if whole:
+        return results
+    names = {field.name for field in fields(Result)}
+    before = json.loads((HERE / "latest.json").read_text())["results"]
+    old = [Result(**{name: value for name, value in each.items() if name in names}) for each in before]
+    now = {result.what for result in results}
+    return [*(each for each in old if each.what not in now), *results]
+
+
 def main() -> None:
     chosen = load()
     kafka = distributions.install(VERSION, chosen.cache, chosen.maven_mirror)
@@ -128,7 +141,6 @@ def main() -> None:
         "roll": lambda: roll.measure(kafka),
         "scale": lambda: scale.measure(kafka),
         "plans": plans.measure,
-        "many": many.measure,
     }
     wanted = sys.argv[1:] or list(suites)
     results = [result for name in wanted for result in suites[name]()]
@@ -140,7 +152,7 @@ def main() -> None:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Java by hand: {java()}"
     at = datetime.now(UTC).date().isoformat()
     print(text(results, machine, at))
-    if not sys.argv[1:]:
+    if results := kept(results, whole=not sys.argv[1:]):
         document = {"at": at, "machine": machine, "results": [result.as_json for result in results]}
         (HERE / "latest.json").write_text(json.dumps(document, indent=2) + "\n")
         page = README.read_text()
