@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -149,9 +150,7 @@ class ProcessWorld:
 
     def restart_machine(self) -> None:
         """Every process of the home is killed, keepers too, and the machine calls its time by another name."""
-        for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
-        eventually(lambda: not self.pids())
+        self._kill_all()
         self.boot += "-again"
 
     def pids(self) -> list[int]:
@@ -175,8 +174,12 @@ class ProcessWorld:
 
     def close(self) -> None:
         self.compute.close()
+        self._kill_all()
+
+    def _kill_all(self) -> None:
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself meanwhile, as the keepers of killed nodes do
+                os.kill(pid, signal.SIGKILL)
         eventually(lambda: not self.pids())
 
 
