@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
 
@@ -24,8 +23,10 @@ VERSION = 9
 """Of Produce; names topics, where 13 and later give their ids. Every Kafka from 2.4 on speaks it."""
 ALL = -1
 """`acks=all`: the answer comes when every replica in sync has the record."""
-ROUNDS = 3
-"""Records for each broker in one probe, one after another."""
+EVERY = 0.1
+"""Seconds between two records for a broker: what holds producers up comes and goes within a second."""
+UNASKED = 10.0
+"""Seconds after a probe until no more records are produced: nobody wants to know."""
 
 # The library carries no types for these.
 _Topic: Any = ProduceRequest.TopicProduceData
@@ -33,76 +34,97 @@ _Records: Any = MemoryRecordsBuilder
 
 
 class ClusterCanary:
-    """Produces to one cluster. Keeps a connection to each broker that it has asked; threads may share it.
+    """Produces to one cluster, from the first probe on until nobody probes any more. Threads may share it.
 
-    They are none of the pool's: a handshake is no part of what is timed, and a leader that waits for its followers must not
-    pass for a node that does not answer."""
+    Each broker that leads has a thread and a connection of its own, none of the pool's: a handshake is no part of what is
+    timed, and a leader that waits for its followers must not pass for a node that does not answer."""
 
     def __init__(self, brokers: Sequence[NodeAddress], tls: Tls | None, deadline: float = DEADLINE) -> None:
         self._brokers = {node.number: node for node in brokers}
         self._tls = tls
         self._deadline = deadline
-        self._lock = threading.Lock()
-        self._pool: dict[int, Connection] = {}
+        self._changed = threading.Condition()
+        self._wanted: Mapping[int, int] = {}
+        """Broker -> the partition that it leads and gets records on."""
+        self._until = 0.0
+        self._threads: dict[int, threading.Thread] = {}
+        self._taken: list[float] = []
+        self._failed: dict[int, KafkaError] = {}
 
     def probe(self, leaders: Mapping[int, int]) -> Sequence[float]:
-        """How long records took, in milliseconds; one that was not acknowledged in time took the whole deadline.
+        """How long the records took that ended since the last probe, in milliseconds; one that was not acknowledged in time
+        took the whole deadline. None yet at the first.
 
-        `leaders`: partition of the canary's topic -> the broker that leads it. Each broker gets its records on one
-        partition, all brokers at once. Raises KafkaError where none of them could be asked."""
+        `leaders`: partition of the canary's topic -> the broker that leads it. Each broker gets records on one partition.
+        Raises KafkaError where there are no records, and that is why."""
         chosen = {broker: partition for partition, broker in leaders.items() if broker in self._brokers}
         if not chosen:
             raise KafkaUnreachable(f"no partition of {TOPIC} is led by a broker that is known")
-        with ThreadPoolExecutor(len(chosen), "canary") as pool:
-            found = list(pool.map(self._asked, chosen.items()))
-        taken = [one for each in found if not isinstance(each, KafkaError) for one in each]
-        failures = [each for each in found if isinstance(each, KafkaError)]
-        if not taken and failures:
-            raise failures[0]
+        with self._changed:
+            self._wanted, self._until = chosen, time.monotonic() + UNASKED
+            for broker in chosen.keys() - self._threads.keys():
+                thread = threading.Thread(target=self._run, args=(broker,), name=f"canary-{broker}", daemon=True)
+                self._threads[broker] = thread
+                thread.start()
+            taken, self._taken = self._taken, []
+            failed, self._failed = self._failed, {}
+        if not taken and failed:
+            raise next(iter(failed.values()))
         return taken
 
     def close(self) -> None:
-        """End all connections; the next probe opens new ones."""
-        with self._lock:
-            pool, self._pool = self._pool, {}
-        for connection in pool.values():
+        """Produce no more; the next probe begins anew."""
+        with self._changed:
+            self._wanted, threads = {}, list(self._threads.values())
+            self._changed.notify_all()
+        for thread in threads:
+            thread.join(2 * self._deadline)  # one to connect, one for a record under way
+
+    def _run(self, broker: int) -> None:
+        connection: Connection | None = None
+        while (partition := self._partition(broker)) is not None:
+            began = time.monotonic()
+            try:
+                if connection is None or not connection.open:
+                    connection = self._connect(broker)
+                    began = time.monotonic()
+                self._produce(connection, partition)
+                self._told((time.monotonic() - began) * 1000)
+            except AnswerLost as error:
+                # It went out and was not acknowledged: that is what a producer feels too. A broken connection says nothing.
+                self._told(self._deadline * 1000 if error.timed_out else error, broker)
+            except KafkaError as error:
+                self._told(error, broker)
+            with self._changed:
+                pause = began + EVERY - time.monotonic()
+                self._changed.wait_for(lambda: broker not in self._wanted, timeout=max(0.0, pause))
+        if connection is not None:
             connection.close()
 
-    def _asked(self, where: tuple[int, int]) -> Sequence[float] | KafkaError:
-        broker, partition = where
-        taken: list[float] = []
-        try:
-            for _ in range(ROUNDS):
-                taken.append(self._produced(broker, partition))
-        except AnswerLost as error:
-            # It went out and was not acknowledged: that is what a producer feels too. A broken connection says nothing.
-            return [*taken, self._deadline * 1000] if error.timed_out else taken or error
-        except KafkaError as error:
-            return taken or error
-        return taken
+    def _partition(self, broker: int) -> int | None:
+        """On which the broker's next record goes; None, and the thread is forgotten, where there is to be none."""
+        with self._changed:
+            if broker in self._wanted and time.monotonic() < self._until:
+                return self._wanted[broker]
+            del self._threads[broker]
+            return None
 
-    def _produced(self, broker: int, partition: int) -> float:
-        connection = self._connection(broker)
-        request = produce(partition, int(self._deadline * 1000))
-        began = time.monotonic()
-        answer = connection.call(request, VERSION, self._deadline)
-        took = (time.monotonic() - began) * 1000
+    def _told(self, what: float | KafkaError, broker: int = 0) -> None:
+        with self._changed:
+            if isinstance(what, KafkaError):
+                self._failed[broker] = what
+            else:
+                self._taken.append(what)
+
+    def _connect(self, broker: int) -> Connection:
+        node = self._brokers[broker]
+        return Connection.connect(node.address, node.port, self._tls() if self._tls else None, self._deadline)
+
+    def _produce(self, connection: Connection, partition: int) -> None:
+        answer = connection.call(produce(partition, int(self._deadline * 1000)), VERSION, self._deadline)
         for topic in answer.responses:
             for part in topic.partition_responses:
                 refuse(f"producing to {TOPIC}-{part.index}", part.error_code, part.error_message)
-        return took
-
-    def _connection(self, broker: int) -> Connection:
-        """Open before the time is taken: a producer keeps its own, too."""
-        with self._lock:
-            kept = self._pool.get(broker)
-            if kept is not None and kept.open:
-                return kept
-        node = self._brokers[broker]
-        fresh = Connection.connect(node.address, node.port, self._tls() if self._tls else None, self._deadline)
-        with self._lock:
-            self._pool[broker] = fresh
-        return fresh
 
 
 def produce(partition: int, timeout_ms: int) -> Any:

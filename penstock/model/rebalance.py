@@ -86,6 +86,11 @@ class Facts:
     def leaving(self) -> Set[int]:
         return frozenset(broker.number for broker in self.brokers if broker.leaving)
 
+    @property
+    def copying(self) -> bool:
+        """Is some new replica on its way?"""
+        return any(partition.adding for partition in self.partitions)
+
     def held_by(self, number: int) -> tuple[Key, ...]:
         """Partitions that have a replica on the broker, or will have, or had before a move that has not ended.
 
@@ -108,11 +113,11 @@ class Traffic:
     """What goes on beside a rebalance and because of it, as recent looks tell."""
 
     limits: Mapping[int, int | None] = field(factory=dict)
-    """Broker that answers -> bytes a second that it may spend on throttled replicas, each way; None: no limit is set."""
+    """Broker that answers -> bytes a second that it may spend on throttled replicas; None: no limit is set."""
     throttled: Mapping[str, Throttled] = field(factory=dict)
     """Topics that have throttled replicas, whoever set them."""
-    rate: int = 0
-    """What the limit should be while replicas move."""
+    rate: int | None = None
+    """What the limit should be while replicas move; None: there is nobody whom they could slow down."""
     writing: bool | None = None
     """Did somebody produce lately? None until two looks."""
     copied: float | None = None
@@ -149,8 +154,8 @@ class Limits:
     """How much may go on at once, for each broker that gives or gets. Zero `moves` starts none; those under way go on."""
 
     moves: int = 5
-    small_bytes: int = 32 * 1024**2
-    """Below this sum `small_moves` may be under way: small partitions cost no bandwidth."""
+    small_bytes: int = 512 * 1024**2
+    """Below this sum `small_moves` may be under way: a few seconds' worth, which is done before the next looks."""
     small_moves: int = 40
     leaderships: int = 200
     """Changes of leadership alone in one call."""

@@ -12,7 +12,7 @@ from penstock.control.cluster.rebalance.assignment import Assignment
 from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.rebalance.share import shares
 from penstock.control.cluster.rebalance.step import next_moves
-from penstock.control.cluster.rebalance.throttle import throttles
+from penstock.control.cluster.rebalance.throttle import LAST_MILE, throttles
 from penstock.model.observation import Known
 from penstock.model.operation import Work
 from penstock.model.rebalance import Aims, BrokerFacts, Facts, Limits, PartitionFacts
@@ -194,16 +194,13 @@ def test_what_is_done_only_grows_and_throttles_are_on_what_moves_alone(facts, li
         assert step.topics <= set(work.throttles), "written down before it is throttled"
         coming = {move.key: move.adding for move in step.moves}
         found = throttles(now, step.moves, step.foreign)
-        slowed = {(topic, *pair) for topic, each in found.items() for pair in each.followers}
-        assert slowed == {
-            (*p.key, n)
-            for p in now.partitions
-            if p.key not in step.foreign
-            for n in (*p.adding, *coming.get(p.key, ()))
-        }
-        lead = {(topic, index) for topic, each in found.items() for index, _ in each.leaders}
+        held = {(topic, *pair) for topic, each in found.items() for pair in each.followers}
+        lead = {(topic, *pair) for topic, each in found.items() for pair in each.leaders}
         for p in now.partitions:
-            if p.key in lead:
-                assert p.moving or coming.get(p.key)
-                assert set(p.origin) <= set(p.isr), "an old replica that lags would be slowed down too"
+            adding = (
+                (*p.adding, *coming.get(p.key, ())) if p.key not in step.foreign and p.size_bytes > LAST_MILE else ()
+            )
+            whole = set(p.origin) <= set(p.isr)  # else an old replica that lags would be slowed down too
+            assert {pair for pair in held if pair[:2] == p.key} == {(*p.key, n) for n in adding if not whole}
+            assert {pair for pair in lead if pair[:2] == p.key} == {(*p.key, n) for n in p.origin if adding and whole}
     assert work.left_bytes == 0

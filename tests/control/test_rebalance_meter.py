@@ -6,7 +6,7 @@ from attrs import define, evolve, field
 from fakes.views import NOW
 
 from penstock.control.cluster.rebalance.meter import Glimpse, Meter
-from penstock.control.cluster.rebalance.pace import BESIDE_CLIENTS, CEILING, MIB
+from penstock.control.cluster.rebalance.pace import BEGINNING, MIB
 from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts
 
 FREE = {1: None, 2: None, 4: None}
@@ -88,14 +88,21 @@ def test_a_canary_that_does_not_work_is_waited_for_only_a_while():
     assert seen[-1].unmeasured == "the canary did not tell how long producers wait: no leader"
 
 
-def test_beside_producers_it_begins_moderate_and_without_them_as_fast_as_it_can():
+def test_beside_producers_it_begins_moderate_and_without_them_nothing_is_limited():
     course = Course()
-    assert course.look(part()).rate == BESIDE_CLIENTS, "at first it is not known whether anybody writes"
-    assert course.look(part()).rate == CEILING
-    assert course.look(part(101 * MIB)).rate == BESIDE_CLIENTS
+    assert course.look(part()).rate == BEGINNING, "at first it is not known whether anybody writes"
+    assert course.look(part()).rate is None
+    assert course.look(part(101 * MIB)).rate == BEGINNING
     own = Course()
     own.look(part(topic="__amazon_msk_canary"))
-    assert own.look(part(101 * MIB, topic="__amazon_msk_canary")).rate == CEILING, "the canary is no client"
+    assert own.look(part(101 * MIB, topic="__amazon_msk_canary")).rate is None, "the canary is no client"
+
+
+def test_who_begins_to_produce_while_it_goes_at_full_speed_is_given_way_to():
+    course = Course(calm_ms=2.0)
+    course.look(moving(0))
+    assert course.look(moving(50 * MIB)).rate is None
+    assert course.look(moving(90 * MIB, 101 * MIB)).rate == BEGINNING
 
 
 def test_an_earlier_control_planes_rate_is_gone_on_from():
@@ -125,15 +132,15 @@ def test_the_rate_is_steered_every_two_seconds_by_what_was_felt_since():
 def test_what_was_steered_to_holds_from_one_batch_of_moves_to_the_next():
     course = Course(calm_ms=2.0)
     rate = strained(course, int(64 * MIB), 4)[-1]
-    assert course.look(part(), limits=limited(rate * MIB)).rate == rate * MIB
+    assert course.look(part(105 * MIB), limits=limited(rate * MIB)).rate == rate * MIB
 
 
 def test_the_limit_that_was_set_before_it_was_known_that_nobody_writes_does_not_stay():
     course = Course()
     first = course.look(part())
-    assert (first.writing, first.rate) == (None, BESIDE_CLIENTS)
+    assert (first.writing, first.rate) == (None, BEGINNING)
     second = course.look(part(), limits=limited(first.rate))
-    assert (second.writing, second.rate) == (False, CEILING)
+    assert (second.writing, second.rate) == (False, None)
 
 
 def test_rates_are_measured_once_so_that_a_plan_does_not_follow_each_fluctuation():

@@ -2,21 +2,21 @@
 
 import pytest
 
-from penstock.control.cluster.rebalance.pace import BESIDE_CLIENTS, CEILING, FLOOR, MIB, Felt, Pace
+from penstock.control.cluster.rebalance.pace import CEILING, FLOOR, MIB, UNMEASURED, Felt, Pace
 from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
 from penstock.model.rebalance import BrokerFacts, Facts, Move, PartitionFacts, Throttled, Traffic
 
 
 def part(topic, replicas=(1, 2), isr=None, **more):
-    return PartitionFacts(topic, 0, replicas, 1, isr or (1, 2), 100, **more)
+    return PartitionFacts(topic, 0, replicas, 1, isr or (1, 2), 100 * MIB, **more)
 
 
-def moving(topic, isr=None):
-    return part(topic, (4, 2, 1), isr, adding=(4,), removing=(1,))
+def moving(topic, isr=None, **more):
+    return part(topic, (4, 2, 1), isr, adding=(4,), removing=(1,), **more)
 
 
 def facts(*partitions):
-    return Facts(tuple(BrokerFacts(n, "a", 1000, 0) for n in (1, 2, 4, 5)), partitions)
+    return Facts(tuple(BrokerFacts(n, "a", 1000 * MIB, 0) for n in (1, 2, 4, 5)), partitions)
 
 
 def test_the_throttle_is_on_what_moves_and_on_what_is_about_to():
@@ -26,14 +26,21 @@ def test_the_throttle_is_on_what_moves_and_on_what_is_about_to():
     ]
     looked = facts(moving("moves"), part("starts"), part("stays"), part("leads"), moving("theirs"))
     assert throttles(looked, starting, [("theirs", 0)]) == {
-        "moves": Throttled(frozenset({(0, 1), (0, 2)}), frozenset({(0, 4)})),
-        "starts": Throttled(frozenset({(0, 1), (0, 2)}), frozenset({(0, 5)})),
-    }
+        "moves": Throttled(leaders=frozenset({(0, 1), (0, 2)})),
+        "starts": Throttled(leaders=frozenset({(0, 1), (0, 2)})),
+    }, "a follower that is held up itself stays behind when it is in the ISR already, and producers wait for it"
 
 
 def test_an_old_replica_that_fell_behind_catches_up_unhindered():
     found = throttles(facts(moving("moves", isr=(1,))), [], [])
     assert found == {"moves": Throttled(frozenset(), frozenset({(0, 4)}))}, "its leader would slow broker 2 as well"
+
+
+def test_who_has_nearly_arrived_is_let_through():
+    """Else producers wait for it: it was level with its leader a moment ago, and is held back before it is in the ISR."""
+    near = moving("near", arrived={4: 99 * MIB})
+    far = moving("far", arrived={4: 90 * MIB})
+    assert throttles(facts(near, far), [], []).keys() == {"far"}
 
 
 def test_only_ones_own_topics_are_set_and_lifted_and_only_where_something_changes():
@@ -50,6 +57,11 @@ def test_every_broker_has_the_limit_while_something_moves_and_none_afterwards():
     assert limits(facts(part("t")), traffic, moving=False) == {1: None, 4: None, 5: None}
 
 
+def test_where_there_is_nobody_to_give_way_to_nothing_is_limited():
+    traffic = Traffic(limits={1: 100, 2: None, 4: 0, 5: None}, rate=None)
+    assert limits(facts(moving("t")), traffic, moving=True) == {1: None, 4: None}
+
+
 def pace(rate=100.0, floor=2.0, ceiling=1000.0):
     return Pace(rate * MIB, floor * MIB, ceiling * MIB)
 
@@ -64,7 +76,7 @@ def test_the_pace_gives_way_to_producers_and_comes_back():
 
 
 def test_where_latency_is_not_known_the_pace_is_moderate_beside_producers():
-    assert pace().steered(Felt(None, 10)).rate == pace().steered(Felt(12, None)).rate == BESIDE_CLIENTS
+    assert pace().steered(Felt(None, 10)).rate == pace().steered(Felt(12, None)).rate == UNMEASURED
     assert pace(10).steered(Felt(None, None)) == pace(10)
 
 
@@ -76,13 +88,7 @@ def test_half_of_a_rate_that_was_never_reached_is_no_relief():
 
 def test_replicas_out_of_sync_slow_it_down_whatever_latency_says():
     assert pace().steered(Felt(10, 10, hurt=True)).rate == 50 * MIB
-    assert pace().steered(Felt(None, None, writing=False, hurt=True)).rate == 50 * MIB
-
-
-def test_where_nobody_produces_it_goes_as_fast_as_it_can():
-    assert Pace.beginning(writing=False).rate == CEILING
-    assert Pace.beginning(writing=True).rate == BESIDE_CLIENTS
-    assert pace().steered(Felt(500, 1, writing=False)).rate == 200 * MIB
+    assert pace().steered(Felt(None, None, hurt=True)).rate == 50 * MIB
 
 
 @pytest.mark.parametrize("written", [0.0, 10 * MIB, 5000 * MIB])

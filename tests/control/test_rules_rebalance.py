@@ -156,7 +156,15 @@ def test_replicas_are_throttled_in_the_same_breath_before_they_are_ordered():
     copied = next(act for act in ordered if isinstance(act, Reassign) and act.moves[0].adding)
     assert ordered.index(throttle) < ordered.index(copied)
     assert throttle.target == copied.target, "where the one does not work the other is not tried"
-    assert throttle.topics["orders"].followers == {(m.key[1], n) for m in copied.moves for n in m.adding}
+    old = {part.index: part.replicas for part in facts(6, CROWDED).partitions}
+    assert throttle.topics["orders"].leaders == {(m.key[1], n) for m in copied.moves for n in old[m.key[1]]}
+
+
+def test_where_nobody_produces_nothing_is_limited_and_what_was_is_lifted():
+    idle = growing(Known(facts(6, CROWDED)), going(None, limits=dict.fromkeys(range(1, 7), 50)))
+    assert {act.rate for act in acts(idle, Limit)} == {None}
+    assert not acts(idle, Throttle)
+    assert [move for move in moves(idle) if move.adding]
 
 
 def test_leadership_is_put_right_before_anything_is_copied():

@@ -3,13 +3,15 @@
 import socket
 import struct
 import threading
+import time
 from contextlib import ExitStack
 
 import pytest
+from fakes.worlds import eventually
 from kafka.protocol.producer import ProduceRequest, ProduceResponse
 from kafka.record import MemoryRecords
 
-from penstock.kafka.canary import ROUNDS, TOPIC, VERSION, ClusterCanary
+from penstock.kafka.canary import TOPIC, VERSION, ClusterCanary
 from penstock.kafka.wire import KafkaRefused, KafkaUnreachable, NodeAddress
 
 
@@ -97,12 +99,20 @@ def cluster():
         yield start
 
 
+def probed(canary, leaders, enough):
+    """What probes told until there were so many records."""
+    taken = []
+    while len(taken) < enough:
+        taken += canary.probe(leaders)
+        time.sleep(0.01)
+    return taken
+
+
 def test_every_leader_gets_small_records_that_all_replicas_acknowledge(cluster):
     canary, brokers = cluster([0], [0])
-    taken = canary.probe({0: 1, 1: 2, 2: 1})
-    assert len(taken) == 2 * ROUNDS
-    assert all(one > 0 for one in taken)
+    assert all(one > 0 for one in probed(canary, {0: 1, 1: 2, 2: 1}, 6))
     for broker, led in zip(brokers, ({0, 2}, {1}), strict=True):
+        assert broker.asked
         for request in broker.asked:
             assert request.acks == -1
             ((topic, (part,)),) = [(t.name, t.partition_data) for t in request.topic_data]
@@ -112,21 +122,37 @@ def test_every_leader_gets_small_records_that_all_replicas_acknowledge(cluster):
 
 def test_connections_are_kept(cluster):
     canary, (broker,) = cluster([0])
-    canary.probe({0: 1})
-    canary.probe({0: 1})
+    probed(canary, {0: 1}, 3)
     assert len(broker.streams) == 1
+
+
+def test_a_record_is_told_once(cluster):
+    canary, (broker,) = cluster([0])
+    told = len(probed(canary, {0: 1}, 3))
+    canary.close()
+    assert told + len(canary.probe({0: 1})) <= len(broker.asked)
+
+
+def test_nothing_is_produced_once_nobody_probes(cluster, monkeypatch):
+    monkeypatch.setattr("penstock.kafka.canary.UNASKED", 0.2)
+    canary, (broker,) = cluster([0])
+    canary.probe({0: 1})
+    eventually(lambda: broker.asked and not [t for t in threading.enumerate() if t.name == "canary-1"])
+    probed(canary, {0: 1}, 1)
 
 
 def test_a_record_that_is_not_acknowledged_in_time_took_the_whole_time(cluster):
     canary, _ = cluster([None], deadline=0.3)
-    assert canary.probe({0: 1}) == [300.0]
+    assert probed(canary, {0: 1}, 1) == [300.0]
 
 
 def test_a_broker_that_leads_no_more_says_nothing_about_latency(cluster):
-    canary, _ = cluster([6], [0])
-    assert len(canary.probe({0: 1, 1: 2})) == ROUNDS, "the others count"
+    canary, (stale, _) = cluster([6], [0])
+    probed(canary, {0: 1, 1: 2}, 2)
+    assert stale.asked, "it was asked, and the others count"
+    canary.close()
     with pytest.raises(KafkaRefused, match="producing to __amazon_msk_canary-0"):
-        canary.probe({0: 1})
+        probed(canary, {0: 1}, 100)
 
 
 def test_where_nobody_can_be_asked_that_is_told(cluster):
@@ -135,4 +161,4 @@ def test_where_nobody_can_be_asked_that_is_told(cluster):
         canary.probe({0: 9})
     broker.close()
     with pytest.raises(KafkaUnreachable):
-        canary.probe({0: 1})
+        probed(canary, {0: 1}, 1)

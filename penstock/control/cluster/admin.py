@@ -51,7 +51,7 @@ class Canary(Protocol):
     """What measures how long producers wait."""
 
     def probe(self, leaders: Mapping[int, int]) -> Sequence[float]:
-        """Milliseconds of each record; `leaders`: partition of the canary's topic -> the broker that leads it."""
+        """Milliseconds of each record since the last probe; `leaders`: partition of the canary's topic -> its leader."""
 
 
 class Admin(Protocol):

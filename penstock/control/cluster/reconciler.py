@@ -28,7 +28,7 @@ from penstock.control.reconciler import Verdict
 from penstock.kafka.runtimes import NotPrepared
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
-from penstock.model.observation import ClusterView
+from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation
 from penstock.model.plan import Plan, Renew, Start, Waiting
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
@@ -45,7 +45,9 @@ LAYOUT_KEPT = timedelta(seconds=30)
 WHILE_BUSY = 1.0
 """Seconds until the next look while something is under way and no event may come."""
 WHILE_SETTLING = 0.25
-"""The same where all serve, and what is left before the next batch of a roll are replicas and leaders."""
+"""The same where Kafka has the next word and says it soon: a broker that has just been started serves, replicas and leaders
+come home before the next batch of a roll, partitions move and nobody minds. As long as the last pass took is waited at least."""
+STARTS_WITHIN = timedelta(seconds=15)
 
 
 @define
@@ -261,8 +263,11 @@ class ClusterReconciler:
         if status.state is ClusterState.ACTIVE and not plan.waits and not done:
             return BROKERS_EVERY
         tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
-        settles = plan.roll is not None and not missing(view)
-        return max(0.05, min([WHILE_SETTLING if settles else WHILE_BUSY, *tries]))
+        copying = isinstance(view.balance, Known) and view.balance.value.copying and view.traffic.rate is None
+        settles = _starting(view, now) if missing(view) else plan.roll is not None or copying
+        spent = (self._around.clock() - now).total_seconds()
+        pause = max(WHILE_SETTLING, min(spent, WHILE_BUSY)) if settles else WHILE_BUSY
+        return max(0.05, min([pause, *tries]))
 
     def _gone(self, view: ClusterView, now: datetime) -> Verdict:
         """Nothing of the deleted cluster is left: its rows go too, but for a history entry."""
@@ -271,6 +276,12 @@ class ClusterReconciler:
             rows.clusters.forget(view.spec.id, now, "deleted by its owner", quarantined)
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
+
+
+def _starting(view: ClusterView, now: datetime) -> bool:
+    """Has a node of a cluster in use just been started? A new cluster's own nodes leave no core to spare for looking."""
+    runs = (view.running(node) for node in missing(view))
+    return view.status.completed and any(run is not None and now - run.since < STARTS_WITHIN for run in runs)
 
 
 def _resumed(status: ClusterStatus) -> ClusterStatus:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from attrs import define, field, frozen
 
-from penstock.control.cluster.rebalance.pace import Felt, Pace
+from penstock.control.cluster.rebalance.pace import BEGINNING, Felt, Pace
 from penstock.control.cluster.rebalance.step import lagging
 from penstock.model.rebalance import Facts, Key, Throttled, Traffic
 
@@ -19,14 +19,15 @@ WINDOW = timedelta(seconds=10)
 """Over so long a time rates are taken."""
 PAUSE = timedelta(seconds=15)
 """After a pause between looks as long as this nothing is concluded from what was before it."""
-STEERED_EVERY = timedelta(seconds=2)
-"""A change of the rate needs a moment until producers feel it."""
+RECOVERS, SLOWED_AFTER, STEERED_EVERY = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=10)
+"""Brokers that take a new limit read their whole configuration again, and producers wait meanwhile (0.2-0.5 s on six brokers
+and two cores): what they feel right after it says nothing, and it is done seldom; soonest where they wait too long."""
 CALM_AFTER, CALM_WITHIN = timedelta(seconds=3), timedelta(seconds=15)
 """How long it is measured, at least and at most, what is calm; and which partitions are written to how much."""
-CALM_RECORDS, FELT_RECORDS = 12, 6
+CALM_RECORDS, FELT_RECORDS = 24, 12
 """So many records are enough to tell how long producers wait: while nothing moves, and while something does."""
-HIGH = 0.9
-"""The quantile of latency that counts: with few records a higher one would be the luck of one of them."""
+HIGH = 0.95
+"""The quantile of latency that counts: with so few records a higher one would be the luck of one of them."""
 
 
 @frozen
@@ -73,14 +74,12 @@ class Meter:
     """What it was steered by then."""
     _unmeasured: str = ""
     _pace: Pace | None = None
-    _moved: bool = False
-    """Has anything moved since the first look?"""
     _writing: bool | None = None
     _steered: datetime | None = None
 
     def look(self, facts: Facts, seen: Glimpse, calm_ms: float | None, now: datetime) -> Traffic:
         """One more look. `calm_ms`: what was written down of an earlier measurement."""
-        moving = any(partition.adding for partition in facts.partitions)
+        moving = facts.copying
         if self._looks and now - self._looks[-1].at > PAUSE:
             self._looks.clear()
             self._felt.clear()
@@ -96,7 +95,7 @@ class Meter:
         return Traffic(
             limits=seen.limits,
             throttled=seen.throttled,
-            rate=int(self._pace.rate) if self._pace else 0,
+            rate=int(self._pace.rate) if self._pace else None,
             writing=self._writing,
             copied=self._copied(),
             canary=seen.canary,
@@ -122,28 +121,30 @@ class Meter:
             self._unmeasured = f"the canary did not tell how long producers wait: {why}"
 
     def _steer(self, facts: Facts, seen: Glimpse, now: datetime, moving: bool) -> None:
-        written = self._written()
-        busiest = _busiest(facts, written)
+        written, hurt = self._written(), bool(lagging(facts))
         # Records that brokers keep for themselves say nothing about clients.
         self._writing = None
         if len(self._looks) > 1:
             self._writing = any(rate for (topic, _), rate in written.items() if topic[:2] != "__")
-        writing = self._writing is not False
-        present = [rate for rate in seen.limits.values() if rate]
-        if moving and not self._moved and present:
-            self._pace = Pace(float(min(present)))  # an earlier control plane came so far
-        elif self._pace is None or not self._moved:
-            self._pace = Pace.beginning(writing=writing, written=busiest)
-        self._moved = self._moved or moving
+        if self._writing is False and not hurt:
+            self._pace = self._steered = None  # nobody waits for anything
+            return
+        if self._pace is None:
+            present = [rate for rate in seen.limits.values() if rate] if moving else []
+            # What is there was set by an earlier control plane: it came so far.
+            self._pace = Pace(float(min(present)) if present else BEGINNING)
         if not moving or self._steered is None:
             self._steered = now if moving else None
             self._felt.clear()
-        elif now - self._steered >= STEERED_EVERY:
-            self._latency_ms = quantile(self._felt) if len(self._felt) >= FELT_RECORDS else None
-            felt = Felt(self._latency_ms, self._calm_ms, writing, bool(lagging(facts)), self._copied())
-            self._pace, self._steered = self._pace.steered(felt), now
+        elif now - self._steered < RECOVERS:
             self._felt.clear()
-        self._pace = self._pace.over(busiest)
+        elif now - self._steered >= SLOWED_AFTER:
+            self._latency_ms = quantile(self._felt) if len(self._felt) >= FELT_RECORDS else None
+            steered = self._pace.steered(Felt(self._latency_ms, self._calm_ms, hurt, self._copied()))
+            if steered.rate < self._pace.rate or now - self._steered >= STEERED_EVERY:
+                self._pace, self._steered = steered, now
+                self._felt.clear()
+        self._pace = self._pace.over(_busiest(facts, written))
 
     def _written(self) -> Mapping[Key, float]:
         """Partition -> bytes a second, over the last looks; what is deleted does not count."""

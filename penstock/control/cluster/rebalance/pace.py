@@ -1,20 +1,25 @@
-"""How fast data may move: a rate that follows what producers feel. Pure; the caller keeps the pace between calls.
+"""How fast data may move beside producers: a rate that follows what they feel. Pure; the caller keeps the pace between calls.
 
-While nobody produces it is as high as it gets. Beside producers it begins moderate, halves at once when they wait too long
-or replicas fall out of sync, and grows by a quarter while they do not: it finds what the machine has to spare and gives it
-back when clients need it. Decision 0025 has the numbers and their reasons."""
+It begins moderate, halves when they wait too long or replicas fall out of sync, and grows by half while they do not: it finds what the machine has to spare and gives it back when clients need it. While nobody produces there is no pace:
+nothing is limited. Decision 0025 has the numbers and their reasons."""
 
 from __future__ import annotations
 
 from attrs import evolve, frozen
+
+from penstock.model.rebalance import Limits
 
 MIB = 1024**2
 PATIENCE = 2.0
 """How many times the undisturbed latency producers may feel."""
 EASE = 1.5
 """Below so many times of it there is room for more."""
-FLOOR, BESIDE_CLIENTS, CEILING = 2.0 * MIB, 32.0 * MIB, 1024.0 * MIB
-"""Bytes a second of each broker: never less, to begin with while somebody produces, never more (no disk is that fast)."""
+FLOOR, BEGINNING, UNMEASURED, CEILING = 2.0 * MIB, 16.0 * MIB, 32.0 * MIB, 1024.0 * MIB
+"""Bytes a second of each broker: never less, to begin with, at most where it is not known what producers feel, never more
+(no disk is that fast)."""
+GENTLE = Limits(moves=1, small_bytes=4 * 1024**2)
+"""What goes on at once beside producers. A follower asks for a MiB of each partition that it is behind in, and what it
+fetches for producers comes in the same answer: with ten of them they wait ten times as long for each."""
 MARGIN = 1.5
 """How many times what is written to moving partitions the rate is at least: else they would never catch up."""
 
@@ -27,8 +32,6 @@ class Felt:
     """A high quantile; None where it is not known."""
     calm_ms: float | None = None
     """The same with nothing under way."""
-    writing: bool = True
-    """Does somebody produce? Then latency counts."""
     hurt: bool = False
     """Are replicas out of sync that are not new?"""
     copied: float | None = None
@@ -37,35 +40,28 @@ class Felt:
 
 @frozen
 class Pace:
-    """Bytes a second that each broker may send, and get, for moves; never outside `floor` and `ceiling`."""
+    """Bytes a second that each broker may send for moves; never outside `floor` and `ceiling`."""
 
     rate: float
     floor: float = FLOOR
     ceiling: float = CEILING
 
-    @classmethod
-    def beginning(cls, *, writing: bool, written: float = 0.0) -> Pace:
-        """To begin with. `written`: bytes a second that producers write to what moves, on the busiest broker."""
-        return cls(BESIDE_CLIENTS if writing else CEILING).over(written)
-
     def over(self, written: float) -> Pace:
-        """The same pace with a floor above what producers write to what moves."""
+        """The same pace with a floor above what producers write to what moves, on the busiest broker, in bytes a second."""
         return evolve(self, floor=min(self.ceiling, max(FLOOR, MARGIN * written)))._at(self.rate)
 
     def steered(self, felt: Felt) -> Pace:
-        """The pace after a look. Unchanged between EASE and PATIENCE; moderate where somebody produces unmeasured."""
+        """The pace after a look. Unchanged between EASE and PATIENCE; moderate where it is not known what producers feel."""
         if felt.hurt:
             return self._halved(felt)
-        if not felt.writing:
-            return self._at(self.rate * 2)
         if felt.latency_ms is None or felt.calm_ms is None:
-            return self._at(min(self.rate, BESIDE_CLIENTS))
+            return self._at(min(self.rate, UNMEASURED))
         # Below a millisecond a multiple is noise.
         strain = felt.latency_ms / max(1.0, felt.calm_ms)
         if strain > PATIENCE:
             return self._halved(felt)
         if strain < EASE:
-            return self._at(self.rate * 1.25)
+            return self._at(self.rate * 1.5)
         return self
 
     def _halved(self, felt: Felt) -> Pace:

@@ -1,14 +1,20 @@
 """Which replicas to throttle, and which limits to set: so that what moves is slowed down, and nothing else. Pure.
 
-Kafka slows a follower that is filled and is not in sync (`follower.…throttled.replicas`), and what a leader sends to any
-follower that is not in sync (`leader.…throttled.replicas`): also to an old one that fell behind because its broker was
-away. So replicas are named one by one, never by `*`, and leaders only while every old replica is in sync."""
+Kafka offers two ends. A leader whose limit is reached sends nothing to followers that are not in the ISR: old ones too,
+which fell behind because their broker was away. A follower whose limit is reached fetches nothing for replicas that lag by
+a single record: also one that has just come into the ISR, for which every producer then waits. So it is the leaders that are
+named, one by one and never by `*`; and the followers only where an old replica is out of sync, which its leader would hold up.
+Nor does a leader acknowledge a record before a replica has it that was level with it a moment ago and is not in the ISR yet:
+whoever has nearly arrived is not held up any more."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from penstock.model.rebalance import Facts, Key, Move, Throttled, Traffic
+from penstock.model.rebalance import Facts, Key, Move, PartitionFacts, Throttled, Traffic
+
+LAST_MILE = 2 * 1024**2
+"""Bytes: a new replica that has so few left to copy is let through."""
 
 
 def throttles(looked: Facts, starting: Iterable[Move], foreign: Collection[Key]) -> Mapping[str, Throttled]:
@@ -18,12 +24,21 @@ def throttles(looked: Facts, starting: Iterable[Move], foreign: Collection[Key])
     coming = {move.key: move.adding for move in starting}
     for partition in looked.partitions:
         adding = (*partition.adding, *coming.get(partition.key, ()))
-        if not adding or partition.key in foreign:
+        if not adding or partition.key in foreign or _nearly_there(partition, adding):
             continue
-        followers.setdefault(partition.topic, set()).update((partition.index, n) for n in adding)
-        if set(partition.origin) <= set(partition.isr):
-            leaders.setdefault(partition.topic, set()).update((partition.index, n) for n in partition.origin)
-    return {topic: Throttled(frozenset(leaders.get(topic, ())), frozenset(found)) for topic, found in followers.items()}
+        whole = set(partition.origin) <= set(partition.isr)
+        named = leaders if whole else followers
+        named.setdefault(partition.topic, set()).update(
+            (partition.index, n) for n in (partition.origin if whole else adding)
+        )
+    return {
+        topic: Throttled(frozenset(leaders.get(topic, ())), frozenset(followers.get(topic, ())))
+        for topic in leaders.keys() | followers.keys()
+    }
+
+
+def _nearly_there(partition: PartitionFacts, adding: Iterable[int]) -> bool:
+    return all(partition.size_bytes - partition.arrived.get(number, 0) <= LAST_MILE for number in adding)
 
 
 def changes(
@@ -39,7 +54,8 @@ def changes(
 
 
 def limits(looked: Facts, traffic: Traffic, *, moving: bool) -> Mapping[int, int | None]:
-    """Brokers whose limit is not what it should be -> that. None as soon as nothing moves, or can move to or from them."""
+    """Brokers whose limit is not what it should be -> that. None as soon as nothing moves, or can move to or from them, and
+    where there is nobody to give way to."""
     idle = {broker.number for broker in looked.brokers if broker.leaving and not looked.held_by(broker.number)}
     wanted = {number: traffic.rate if moving and number not in idle else None for number in traffic.limits}
     return {number: rate for number, rate in wanted.items() if rate != traffic.limits[number]}

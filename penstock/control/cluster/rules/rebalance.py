@@ -10,6 +10,7 @@ from datetime import datetime
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import missing
 from penstock.control.cluster.rebalance.ledger import progress
+from penstock.control.cluster.rebalance.pace import GENTLE
 from penstock.control.cluster.rebalance.step import next_moves
 from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
 from penstock.model.ids import NodeId, Role
@@ -68,13 +69,14 @@ def _lift(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draf
 
 def _go_on(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
     """The next orders: how fast, then what costs nothing, then what is copied."""
-    step, traffic, own = next_moves(facts, Limits(), Aims()), view.traffic, operation.work.throttles
+    traffic, own = view.traffic, operation.work.throttles
+    step = next_moves(facts, Limits() if traffic.rate is None else GENTLE, Aims())
     asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
     if step.stalled:
         draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
     changed = limits(facts, traffic, moving=bool(step.topics))
     for number, rate in changed.items():
-        because = _felt(traffic) if rate is not None else "nothing moves there any more"
+        because = _felt(traffic) if rate is not None else "nobody has to wait for what moves there"
         draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), rate), because=because)
     held = ""
     if traffic.writing is not False and not traffic.measured and step.progress.left_bytes >= WORTH_MEASURING:
@@ -89,7 +91,8 @@ def _go_on(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Dra
     if not held and any(traffic.limits[number] is None for number, rate in changed.items() if rate is not None):
         held = "the limits of brokers are set first"
     copied = tuple(move for move in step.moves if move.adding and move.key[0] in own and not held)
-    if throttled := changes(throttles(facts, copied, step.foreign), traffic, own, step.foreign):
+    slowed = throttles(facts, copied, step.foreign) if traffic.rate is not None else {}
+    if throttled := changes(slowed, traffic, own, step.foreign):
         draft.act(Throttle(asked, throttled), because="what moves is throttled, and nothing else")
     so_far = str(progress(facts, operation.work))
     if copied:
