@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
-from penstock.control.cluster.rebalance.step import next_moves
 from penstock.control.cluster.rules.configuration import same
 from penstock.control.cluster.steps import COMPLETED
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Aims, Limits
 
 GRAIN = 16 * 2**20
 """Bytes: moving fewer is no progress, since producers write meanwhile."""
@@ -48,9 +46,9 @@ def catches_up(view: ClusterView) -> bool:
 
 def _to_move(view: ClusterView, operation: OpenOperation) -> tuple[int, int]:
     match view.balance:
-        case Known(facts) if operation.moves:
-            progress = next_moves(facts, Limits(), Aims()).progress
-            return progress.partitions_left, progress.left_bytes // GRAIN
+        case Known(balance) if operation.moves:
+            remaining = balance.step.remaining
+            return remaining.partitions, remaining.left_bytes // GRAIN
         case _:
             return 1_000_000 if operation.moves else 0, 0
 

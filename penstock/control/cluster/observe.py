@@ -21,6 +21,7 @@ from penstock.control.cluster.health import GIB, missing
 from penstock.control.cluster.memory import Memory
 from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.rebalance.meter import Meter
+from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
 from penstock.kafka.logdirs import held
@@ -143,7 +144,7 @@ class Observer:
         traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
         if not missing(view):  # what is measured while brokers start would be no measure
             traffic = self._meter.look(facts, glimpse, operation.work.calm_ms, now)
-        view = evolve(view, balance=Known(facts), traffic=traffic, stored=stored, cordoned=cordoned)
+        view = evolve(view, balance=Known(weighed(facts)), traffic=traffic, stored=stored, cordoned=cordoned)
         return evolve(view, partitions=Known(partitions))
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 
 from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
 from penstock.control.cluster.rebalance.ledger import detail
-from penstock.control.cluster.rebalance.step import next_moves
 from penstock.control.cluster.rebalance.throttle import free
 from penstock.control.cluster.rules.configuration import same
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation, OperationKind, Step
-from penstock.model.rebalance import Aims, Limits
 
 Predicate = Callable[[ClusterView, OpenOperation], bool]
 
@@ -43,9 +41,9 @@ def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
 
 def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
     match view.balance:
-        case Known(facts):
-            closed = any(view.cordoned.get(broker.number) for broker in facts.brokers if not broker.leaving)
-            settled = not operation.moves or next_moves(facts, Limits(), Aims()).settled
+        case Known(balance):
+            closed = any(view.cordoned.get(broker.number) for broker in balance.facts.brokers if not broker.leaving)
+            settled = not operation.moves or balance.step.settled
             return not closed and freed(view, operation) and settled
         case _:
             return False

@@ -142,8 +142,8 @@ def _broker_obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | N
 
 def _coming(view: ClusterView) -> Callable[[Partition], Set[int]]:
     """Replicas that a partition gets by a move, where that is known: they are not in sync yet and nothing is lost."""
-    facts = view.balance.value.partitions if isinstance(view.balance, Known) else ()
-    adding = {partition.key: frozenset(partition.adding) for partition in facts}
+    partitions = view.balance.value.facts.partitions if isinstance(view.balance, Known) else ()
+    adding = {partition.key: frozenset(partition.adding) for partition in partitions}
     return lambda partition: adding.get((partition.topic, partition.index), frozenset())
 
 

@@ -54,7 +54,7 @@ def _clear(node: NodeId, view: ClusterView, draft: Draft) -> None:
 def _empty(node: NodeId, view: ClusterView) -> bool:
     """By the metadata, nothing under way, and by the broker itself."""
     match view.balance:
-        case Known(facts):
-            return not facts.held_by(node.number) and view.stored.get(node.number) == 0
+        case Known(balance):
+            return not balance.facts.held_by(node.number) and view.stored.get(node.number) == 0
         case _:
             return False
