@@ -42,6 +42,11 @@ def serves(node: NodeId, view: ClusterView) -> bool:
             return False
 
 
+def serving(view: ClusterView) -> tuple[NodeId, ...]:
+    """Brokers of the layout that serve: whoever of them is asked or told something stands for all."""
+    return tuple(node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view))
+
+
 def missing(view: ClusterView) -> tuple[NodeId, ...]:
     """Nodes of the layout that do not serve, as far as this look could tell."""
     return tuple(node.id for node in view.layout if not serves(node.id, view))
@@ -66,20 +71,16 @@ def awaited(view: ClusterView) -> tuple[NodeId, ...]:
 
 def lagging(view: ClusterView) -> tuple[Partition, ...]:
     """Partitions with a replica that is out of sync though its broker serves: it can catch up."""
-    there = _serving(view)
+    there = {node.number for node in serving(view)}
     return tuple(p for p in _partitions(view) if there & (set(p.replicas) - set(p.isr)))
 
 
 def astray(view: ClusterView) -> tuple[Partition, ...]:
     """Partitions that another replica leads than the first, though that is in sync and its broker serves."""
-    there = _serving(view)
+    there = {node.number for node in serving(view)}
     return tuple(
         p for p in _partitions(view) if p.replicas and p.leader != p.replicas[0] and p.replicas[0] in there & set(p.isr)
     )
-
-
-def _serving(view: ClusterView) -> set[int]:
-    return {node.id.number for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)}
 
 
 def _partitions(view: ClusterView) -> tuple[Partition, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
+from penstock.control.cluster.health import below_full, lagging, large_enough, missing, up
 from penstock.control.cluster.rules.configuration import same
 from penstock.control.cluster.steps import COMPLETED
-from penstock.model.ids import NodeId, Role
+from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation
 
@@ -34,14 +34,7 @@ def reached(view: ClusterView, operation: OpenOperation) -> tuple[int, ...]:
 def catches_up(view: ClusterView) -> bool:
     """Replicas are out of sync on brokers that all serve: Kafka copies, and says nothing of how far it is. Or a broker reads
     its logs, which may take it hours: where it gets no further, the rule `registration` ends it."""
-    if view.recovering:
-        return True
-    match view.partitions:
-        case Known(partitions) if not missing(view):
-            behind = {number for p in partitions for number in p.replicas if number not in p.isr}
-            return bool(behind) and all(serves(NodeId(view.spec.id, Role.BROKER, n), view) for n in behind)
-        case _:
-            return False
+    return bool(view.recovering) or (not missing(view) and bool(lagging(view)))
 
 
 def _to_move(view: ClusterView, operation: OpenOperation) -> tuple[int, int]:

@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import serves, up
+from penstock.control.cluster.health import serving, up
 from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.configuration import steps
-from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known, Unknown
 from penstock.model.plan import Configure
 
@@ -38,9 +37,8 @@ def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
         for name, value in wanted.items()
         if not all(same(name, values.get(name), value) for values in seen)
     }
-    asked = next((node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)), None)
-    if missed and asked is not None:
-        draft.act(Configure(asked, missed), because=_reason(view))
+    if missed and (asked := serving(view)):
+        draft.act(Configure(asked[0], missed), because=_reason(view))
 
 
 def same(name: str, present: str | None, wanted: str) -> bool:

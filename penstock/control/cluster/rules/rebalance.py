@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import missing
+from penstock.control.cluster.health import missing, serving
 from penstock.control.cluster.rebalance.ledger import progress
 from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
 from penstock.model.ids import NodeId, Role
@@ -61,14 +61,13 @@ def _lift(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draf
     for number in limits(facts, view.traffic, moving=False):
         draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because)
     if lifted := changes({}, view.traffic, operation.work.throttles, ()):
-        asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
-        draft.act(Throttle(asked, lifted), because=because)
+        draft.act(Throttle(serving(view)[0], lifted), because=because)
 
 
 def _go_on(balance: Balance, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
     """The next orders: how fast, then what costs nothing, then what is copied."""
     facts, step, traffic, own = balance.facts, balance.step, view.traffic, operation.work.throttles
-    asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
+    asked = serving(view)[0]
     if step.stalled:
         draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
     changed = limits(facts, traffic, moving=bool(step.topics))
