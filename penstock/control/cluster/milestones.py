@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.control.cluster.health import below_full, lagging, large_enough, missing, up
-from penstock.control.cluster.rules.configuration import same
+from penstock.control.cluster.rules.configuration import unset
 from penstock.control.cluster.steps import COMPLETED
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known
@@ -24,7 +24,7 @@ def reached(view: ClusterView, operation: OpenOperation) -> tuple[int, ...]:
         -sum(up(node.id, view) is None for node in view.layout),
         -len(missing(view)) if view.depth >= 2 else -len(view.layout),
         -sum(node.id.role is Role.BROKER and not large_enough(node, view) for node in view.layout),
-        -_unset(view, operation),
+        -len(unset(view, operation.live)),
         -partitions,
         -grains,
         -len(below_full(view) or ()),
@@ -44,11 +44,3 @@ def _to_move(view: ClusterView, operation: OpenOperation) -> tuple[int, int]:
             return remaining.partitions, remaining.left_bytes // GRAIN
         case _:
             return 1_000_000 if operation.moves else 0, 0
-
-
-def _unset(view: ClusterView, operation: OpenOperation) -> int:
-    """How many properties some broker does not have yet."""
-    seen = [values.value for values in view.settings.values() if isinstance(values, Known)]
-    return sum(
-        not all(same(name, values.get(name), value) for values in seen) for name, value in operation.live.items()
-    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
 from penstock.control.cluster.rebalance.ledger import detail
 from penstock.control.cluster.rebalance.throttle import free
-from penstock.control.cluster.rules.configuration import same
+from penstock.control.cluster.rules.configuration import unset
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation, OperationKind, Step
@@ -65,14 +65,8 @@ def _grown(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _configured(view: ClusterView, operation: OpenOperation) -> bool:
-    wanted = operation.live
-    return not wanted or (
-        bool(view.settings)
-        and all(
-            isinstance(seen, Known) and all(same(name, seen.value.get(name), value) for name, value in wanted.items())
-            for seen in view.settings.values()
-        )
-    )
+    known = bool(view.settings) and all(isinstance(seen, Known) for seen in view.settings.values())
+    return not operation.live or (known and not unset(view, operation.live))
 
 
 def _kept(view: ClusterView, operation: OpenOperation) -> bool:
