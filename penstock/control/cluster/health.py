@@ -52,6 +52,16 @@ def missing(view: ClusterView) -> tuple[NodeId, ...]:
     return tuple(node.id for node in view.layout if not serves(node.id, view))
 
 
+def whole(view: ClusterView) -> bool:
+    """Every node of the layout serves, by a look at quorum and brokers."""
+    return bool(view.layout) and view.depth >= 2 and not missing(view)
+
+
+def late(view: ClusterView) -> str:
+    """What is told where nothing else says why a change does not come to its end: a clause."""
+    return f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"
+
+
 def lost(view: ClusterView) -> tuple[NodeId, ...]:
     """Nodes that cannot run because their volume is gone: nothing brings them back by itself, so nobody waits for them."""
     return tuple(

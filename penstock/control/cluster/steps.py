@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
+from penstock.control.cluster.health import below_full, large_enough, missing, up, whole
 from penstock.control.cluster.rebalance.ledger import detail
 from penstock.control.cluster.rebalance.throttle import free
 from penstock.control.cluster.rules.configuration import unset
@@ -15,16 +15,8 @@ from penstock.model.operation import OpenOperation, OperationKind, Step
 Predicate = Callable[[ClusterView, OpenOperation], bool]
 
 
-def _target(view: ClusterView, operation: OpenOperation) -> NodeId:
-    return NodeId(view.spec.id, Role.BROKER, int(operation.target["number"]))
-
-
 def _restarted(view: ClusterView, operation: OpenOperation) -> bool:
-    return up(_target(view, operation), view) is not None
-
-
-def _rejoined(view: ClusterView, operation: OpenOperation) -> bool:
-    return serves(_target(view, operation), view) and not missing(view) and below_full(view) == ()
+    return up(NodeId(view.spec.id, Role.BROKER, int(operation.target["number"])), view) is not None
 
 
 def _rolled(view: ClusterView, operation: OpenOperation) -> bool:
@@ -32,11 +24,11 @@ def _rolled(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _in_sync(view: ClusterView, operation: OpenOperation) -> bool:
-    return bool(view.layout) and not missing(view) and below_full(view) == ()
+    return whole(view) and below_full(view) == ()
 
 
 def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
-    return bool(view.layout) and view.depth >= 2 and not missing(view)
+    return whole(view)
 
 
 def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
@@ -80,7 +72,7 @@ STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
         ("MOVE_PARTITIONS", _balanced),
         ("REJOIN_CLUSTER", _in_sync),
     ),
-    OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
+    OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _in_sync)),
     OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
     OperationKind.UPDATE_BROKER_TYPE: (
         ("ROLL_BROKERS", _rolled),
