@@ -110,7 +110,7 @@ class Traffic:
     limits: Mapping[int, int | None] = field(factory=dict)
     """Broker that answers -> bytes a second that it may spend on throttled replicas, each way; None: no limit is set."""
     throttled: Mapping[str, Throttled] = field(factory=dict)
-    """Topics that have throttled replicas, whoever set them."""
+    """Topics of the operation's own that have throttled replicas, whoever set them."""
     rate: int = 0
     """What the limit should be while replicas move."""
     writing: bool | None = None
