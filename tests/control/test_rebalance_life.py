@@ -3,13 +3,16 @@
 from collections import Counter
 from random import Random
 
+import pytest
 from attrs import evolve
 from fakes.views import brokers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.control.cluster.rebalance.assignment import Assignment
+from penstock.control.cluster.rebalance.goal import goal
 from penstock.control.cluster.rebalance.ledger import kept, progress
+from penstock.control.cluster.rebalance.level import Levelling
 from penstock.control.cluster.rebalance.share import shares
 from penstock.control.cluster.rebalance.step import next_moves, weighed
 from penstock.control.cluster.rebalance.throttle import throttles
@@ -180,6 +183,15 @@ def test_each_move_that_is_started_brings_it_nearer_to_its_end(facts, random):
             nearer = measure(after(now, partitions.values()))
             assert nearer < before
             before = nearer
+
+
+@settings(deadline=None, max_examples=100)
+@given(clusters())
+def test_to_ask_once_for_each_pair_of_brokers_what_may_go_changes_no_plan(facts):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Levelling, "_open_to", lambda self, source, targets: [n for n in targets if n != source])
+        each_time = goal(facts, AIMS)
+    assert goal(facts, AIMS) == each_time
 
 
 @settings(deadline=None, max_examples=60)
