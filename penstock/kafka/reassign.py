@@ -64,7 +64,7 @@ class ClusterReassigner:
         )
 
     def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
-        """Order replicas, preferred leader first, for each partition; None cancels what is under way there.
+        """Order replicas, preferred leader first, for each partition; None takes an order back: the old ones stay.
 
         Returns partition -> why, of those that Kafka refused; nothing under way to cancel is no refusal. With the same
         replicas in another order Kafka is done at once; who leads changes with the next election. Kafka itself refuses
@@ -83,10 +83,6 @@ class ClusterReassigner:
             topics=[_Reassigned(name=name, partitions=partitions) for name, partitions in topics.items()],
         )
         return self._any(request, _refusals)
-
-    def cancel(self, partitions: Iterable[Key]) -> Mapping[Key, str]:
-        """Take orders back: the old replicas stay, the new ones go. Returns partition -> why, of those that Kafka refused."""
-        return self.reassign(dict.fromkeys(partitions))
 
     def limit(self, number: int, rate: int | None) -> None:
         """Bytes a second that a broker spends on throttled replicas, in each direction; None lifts it."""

@@ -13,7 +13,7 @@ from attrs import field, frozen
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Facts, Traffic
+from penstock.model.rebalance import Balance, Traffic
 from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
 from penstock.model.volume import VolumeUse
 
@@ -193,8 +193,8 @@ class ClusterView:
     operation: OpenOperation | None = None
     settings: Mapping[int, Observed[Mapping[str, str | None]]] = field(factory=dict)
     """Broker -> effective values of the properties that the open operation sets at run time; empty where there are none."""
-    balance: Observed[Facts] = field(default=Unknown("not looked at"))
-    """Who has which replicas and bytes; looked at while an operation moves partitions."""
+    balance: Observed[Balance] = field(default=Unknown("not looked at"))
+    """Who has which replicas and bytes, and what to do about it; looked at while an operation moves partitions."""
     traffic: Traffic = Traffic()
     """What goes on beside that, and because of it."""
     stored: Mapping[int, int] = field(factory=dict)

@@ -115,7 +115,7 @@ class Traffic:
     limits: Mapping[int, int | None] = field(factory=dict)
     """Broker that answers -> bytes a second that it may spend on throttled replicas; None: no limit is set."""
     throttled: Mapping[str, Throttled] = field(factory=dict)
-    """Topics that have throttled replicas, whoever set them."""
+    """Topics of the operation's own that have throttled replicas, whoever set them."""
     rate: int | None = None
     """What the limit should be while replicas move; None: there is nobody whom they could slow down."""
     writing: bool | None = None
@@ -192,3 +192,43 @@ class Move:
 
     def __str__(self) -> str:
         return self.why
+
+
+@frozen
+class Remaining:
+    """What has still to be moved, what is under way included."""
+
+    left_bytes: int
+    """To be copied."""
+    partitions: int
+    leaderships: int
+    """Changes of leadership alone."""
+    busiest_bytes: int
+    """What the broker that gets most has still to get: over its rate in bytes a second, it is the time that remains."""
+
+
+@frozen
+class Step:
+    """What to do now."""
+
+    moves: tuple[Move, ...]
+    """To be ordered now; those without `adding` first, and an election of preferred leaders after them."""
+    remaining: Remaining
+    waits: tuple[str, ...] = ()
+    """Why nothing, or not everything, is started or possible; a sentence each."""
+    foreign: tuple[Key, ...] = ()
+    """Under way, and nothing that would be ordered here: left alone."""
+    stalled: tuple[Key, ...] = ()
+    """Under way towards a broker that is not there, and not foreign: to be cancelled."""
+    topics: frozenset[str] = frozenset()
+    """Topics of which replicas move, or have to; not those that somebody else moves."""
+    settled: bool = False
+    """Nothing is under way and nothing is left that could be done; `waits` says what is less than perfect."""
+
+
+@frozen
+class Balance:
+    """Who has which replicas and bytes, and what is to be done about it: decided once a look, since it takes long."""
+
+    facts: Facts
+    step: Step

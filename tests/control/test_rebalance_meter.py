@@ -120,13 +120,20 @@ def strained(course, rate, times, records=(50.0,) * 9):
     return found
 
 
-def test_the_rate_is_steered_every_two_seconds_by_what_was_felt_since():
-    found = strained(Course(calm_ms=2.0), int(64 * MIB), 9)
-    assert found == [64, 64, 16, 16, 4, 4, 2, 2, 2], "nothing was copied here, so each time by the most"
-    easy = strained(Course(calm_ms=2.0), int(64 * MIB), 5, records=CALM[:5] * 2)
-    assert easy[-1] > 64
-    few = strained(Course(calm_ms=2.0), int(64 * MIB), 5, records=())
-    assert few == [64, 64, 32, 32, 32], "nothing was felt, and somebody writes"
+def test_the_rate_is_lowered_soon_and_raised_seldom_by_what_was_felt_since():
+    found = strained(Course(calm_ms=2.0), int(64 * MIB), 10)
+    assert found == [64, 64, 64, 16, 16, 16, 4, 4, 4, 4], "nothing was copied here, so each time by the most"
+    easy = strained(Course(calm_ms=2.0), int(64 * MIB), 12, records=CALM[:5] * 3)
+    assert easy == [64] * 10 + [96, 96], "each change costs producers something"
+    few = strained(Course(calm_ms=2.0), int(64 * MIB), 6, records=())
+    assert few == [64, 64, 64, 32, 32, 32], "nothing was felt, and somebody writes"
+
+
+def test_what_producers_feel_of_the_change_itself_does_not_count():
+    course, rate = Course(calm_ms=2.0), int(64 * MIB)
+    course.look(moving(0, 100 * MIB), limits=limited(rate))
+    course.look(moving(0, 101 * MIB), limits=limited(rate), records=(500.0,) * 99, after=0.9)
+    assert course.look(moving(0, 102 * MIB), limits=limited(rate), records=CALM * 4, after=2.5).rate == rate
 
 
 def test_what_was_steered_to_holds_from_one_batch_of_moves_to_the_next():

@@ -2,7 +2,9 @@
 
 from attrs import evolve
 
+from penstock.control.cluster.rebalance.ledger import progress
 from penstock.control.cluster.rebalance.step import next_moves
+from penstock.model.operation import Work
 from penstock.model.rebalance import Aims, BrokerFacts, Facts, Limits, PartitionFacts
 
 GIB = 1024**3
@@ -83,7 +85,7 @@ def test_what_somebody_else_moves_is_left_alone_and_named():
     fewer_racks = part(2, (4, 1, 2, 3), isr=(1, 2, 3), adding=(4,), removing=(3,))
     step = next_moves(look(wider, onto_leaving, fewer_racks, under_way(3), leaving=(5,)), LIMITS, AIMS)
     assert step.foreign == (("t", 0), ("t", 1), ("t", 2))
-    assert step.progress.left_bytes == GIB, "only one's own counts"
+    assert step.remaining.left_bytes == GIB, "only one's own counts"
     assert "somebody else ordered" in step.waits[0]
     assert not {("t", i) for i in range(4)} & {move.key for move in step.moves}
 
@@ -95,23 +97,23 @@ def test_a_move_towards_a_broker_that_is_gone_is_to_be_taken_back():
 
 
 def test_progress_counts_what_has_arrived_and_survives_that_all_is_forgotten():
-    begun = next_moves(look(*CROWDED), LIMITS, AIMS).progress.left_bytes
-    halfway = [under_way(0, arrived={4: GIB // 2})]
-    progress = next_moves(look(*halfway), LIMITS, AIMS, begun).progress
-    assert (progress.left_bytes, progress.total_bytes, progress.partitions_left) == (GIB // 2, begun, 1)
-    assert progress.percent == 100 * (begun - GIB // 2) // begun
+    begun = next_moves(look(*CROWDED), LIMITS, AIMS).remaining.left_bytes
+    left = next_moves(look(under_way(0, arrived={4: GIB // 2})), LIMITS, AIMS).remaining
+    seen = progress(left, Work(begun_bytes=begun, left_bytes=begun))
+    assert (left.left_bytes, seen.total_bytes, left.partitions) == (GIB // 2, begun, 1)
+    assert seen.percent == 100 * (begun - GIB // 2) // begun
     assert (
-        str(progress)
-        == f"{begun / GIB - 0.5:.1f} GiB of {begun / GIB:.1f} GiB moved ({progress.percent} %), 1 partition left"
+        str(seen) == f"{begun / GIB - 0.5:.1f} GiB of {begun / GIB:.1f} GiB moved ({seen.percent} %), 1 partition left"
     )
-    assert progress.seconds_left(GIB / 8) == 4
-    assert progress.seconds_left(0) is None
+    assert seen.seconds_left(GIB / 8) == 4
+    assert seen.seconds_left(0) is None
 
 
 def test_when_nothing_is_left_it_is_settled():
     step = next_moves(look(part(0, (1, 2, 3)), part(1, (2, 3, 1)), part(2, (3, 1, 2)), brokers=(1, 2, 3)), LIMITS, AIMS)
     assert (step.moves, step.waits, step.settled) == ((), (), True)
-    assert (step.progress.percent, str(step.progress)) == (100, "0 B moved, nothing left to move")
+    seen = progress(step.remaining, Work())
+    assert (seen.percent, str(seen)) == (100, "0 B moved, nothing left to move")
 
 
 def test_topics_that_have_to_move_are_known_before_anything_moves():

@@ -70,9 +70,9 @@ def test_the_pace_gives_way_to_producers_and_comes_back():
     assert pace().steered(Felt(25, 10)).rate == 50 * MIB
     assert pace(3).steered(Felt(25, 10)).rate == 2 * MIB, "never below the floor"
     assert pace().steered(Felt(18, 10)) == pace()
-    assert pace().steered(Felt(12, 10)).rate == 125 * MIB
+    assert pace().steered(Felt(12, 10)).rate == 150 * MIB
     assert pace(990).steered(Felt(12, 10)).rate == 1000 * MIB
-    assert pace().steered(Felt(1.4, 0.2)).rate == 125 * MIB, "below a millisecond a multiple is noise"
+    assert pace().steered(Felt(1.4, 0.2)).rate == 150 * MIB, "below a millisecond a multiple is noise"
 
 
 def test_where_latency_is_not_known_the_pace_is_moderate_beside_producers():

@@ -8,11 +8,12 @@ from fakes.views import NOW, ago, broker, brokers_of, controller, three_brokers
 
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.course import course
+from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.retreat import HOPELESS_REFUSALS, HOPELESS_RUNS, LOST_RUNS, Way, gone_back, way
 from penstock.control.cluster.steps import STEPS
 from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
-from penstock.model.rebalance import Facts
+from penstock.model.rebalance import Facts, Limits
 
 PATIENCE = timedelta(seconds=600)
 LONG_AGO = ago(700)
@@ -172,7 +173,7 @@ def test_brokers_that_joined_leave_again_unless_all_of_them_serve():
     assert not at.goes_back
     held = after(six, at.operation)
     assert held.ending is None, "whether moves are still throttled is not known"
-    ended = after(six.but(balance=Known(Facts((), ()))), at.operation).ending
+    ended = after(six.but(balance=Known(weighed(Facts((), ()), Limits()))), at.operation).ending
     assert (ended.code, ended.stays) == ("NO_PROGRESS", True)
 
 

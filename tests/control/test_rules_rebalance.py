@@ -4,12 +4,13 @@ from attrs import evolve
 from fakes.views import ago, brokers_of
 
 from penstock.control.cluster.rebalance.ledger import kept
+from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.steps import finished, progress, returned
 from penstock.model.observation import Gone, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
 from penstock.model.plan import Cancel, Limit, MakeCanary, Reassign, Throttle
-from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts, Throttled, Traffic
+from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Throttled, Traffic
 
 GIB = 2**30
 
@@ -42,7 +43,8 @@ def growing(balance, traffic=None, throttles=("orders",), work=None, **target):
         {"rebalance": True, **target},
         work=work or Work(throttles=throttles),
     )
-    return seen.but(operation=operation, balance=balance, traffic=traffic or going())
+    known = Known(weighed(balance.value, Limits())) if isinstance(balance, Known) else balance
+    return seen.but(operation=operation, balance=known, traffic=traffic or going())
 
 
 def acts(seen, kind):
@@ -71,7 +73,7 @@ def test_nothing_is_moved_while_a_broker_is_missing_or_replicas_are_unknown():
 
 def test_without_such_an_operation_nothing_is_moved():
     assert not moves(growing(Known(facts(6, CROWDED)), rebalance=False))
-    assert not moves(brokers_of(6).but(balance=Known(facts(6, CROWDED))))
+    assert not moves(brokers_of(6).but(balance=Known(weighed(facts(6, CROWDED), Limits()))))
 
 
 def test_the_operation_is_done_when_every_broker_has_its_share():
@@ -262,7 +264,7 @@ def test_what_is_done_is_never_less_because_more_has_to_be_moved():
     assert (work.begun_bytes, work.left_bytes) == (GIB // 2, GIB // 2)
     grown = facts(6, LEVEL)
     grown = last_one(evolve(grown, partitions=tuple(evolve(p, size_bytes=2 * GIB) for p in grown.partitions)))
-    more = kept(evolve(work, begun_bytes=2 * GIB), seen.but(balance=Known(grown)).view)
+    more = kept(evolve(work, begun_bytes=2 * GIB), seen.but(balance=Known(weighed(grown, Limits()))).view)
     assert (more.begun_bytes, more.left_bytes) == (3 * GIB, 3 * GIB // 2)
     assert kept(more, seen.but(balance=Unknown("no answer")).view) == more
 

@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 from fakes.views import ago, brokers_of, desired
 
+from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.rules.revive import revive
@@ -13,7 +14,7 @@ from penstock.model.ids import NodeId, Role
 from penstock.model.observation import Absent, Blocked, Gone, Known, Partition, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
 from penstock.model.plan import Cordon, Limit, Reassign, Remove, Retire, Start, Stop, Unregister
-from penstock.model.rebalance import BrokerFacts, Facts, PartitionFacts, Traffic
+from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Traffic
 
 GIB = 2**30
 
@@ -38,7 +39,7 @@ def shrinking(replicas, stored=None, **changes):
     told = tuple(Partition("orders", i, r[0], r, r, 2) for i, r in enumerate(replicas))
     return seen.but(
         operation=operation,
-        balance=Known(balance),
+        balance=Known(weighed(balance, Limits())),
         partitions=Known(told),
         stored=stored if stored is not None else dict.fromkeys(range(1, 7), 0),
         cordoned=dict.fromkeys(range(1, 7), False),

@@ -3,7 +3,7 @@
 A broker that starts while its old session lives is refused until that ends; a broker whose registration was taken away
 while it ran never comes back by itself; a new leader of the quorum gives every session three seconds more; a controlled
 shutdown needs a leader, and without one never ends; ISRs shrink at the end of a session and grow some time after.
-Moves of replicas are in `fakes.mover`."""
+Moves of replicas are in `fakes.mover`, properties that are set at run time in `fakes.settings`."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from datetime import datetime, timedelta
 
 from attrs import define, field
 from fakes.mover import FakeMover
+from fakes.settings import FakeSettings
 from fakes.world import Machine, Process
 
-from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.format import FIRST_SNAPSHOT
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
-from penstock.model.rebalance import Key
+from penstock.model.rebalance import Key, PartitionFacts
 
 SESSION = timedelta(seconds=3)
 BOOT = timedelta(seconds=1.2)
@@ -27,8 +27,6 @@ ELECTION = timedelta(seconds=1)
 LEAVES = timedelta(seconds=0.4)
 """From the stop signal to the end of leaderships, and as long again to the end of the process."""
 CATCH_UP = timedelta(seconds=1.5)
-SETTING_TAKES = timedelta(seconds=0.5)
-"""Until broker 1 has taken what was set for all; broker 2 needs twice as long, and so on."""
 MIB = 2**20
 
 
@@ -62,18 +60,18 @@ class Replicas:
         return self.topic, self.index
 
     @property
-    def moves(self) -> bool:
-        return bool(self.adding or self.removing)
-
-    @property
-    def target(self) -> tuple[int, ...]:
-        """The replicas once the move under way has ended."""
-        return tuple(number for number in self.replicas if number not in self.removing)
-
-    @property
-    def origin(self) -> tuple[int, ...]:
-        """The replicas before it."""
-        return tuple(number for number in self.replicas if number not in self.adding)
+    def facts(self) -> PartitionFacts:
+        """As it is now: what is under way, and what that comes from and goes to."""
+        return PartitionFacts(
+            self.topic,
+            self.index,
+            self.replicas,
+            self.leader,
+            tuple(self.isr),
+            self.size,
+            adding=self.adding,
+            removing=self.removing,
+        )
 
 
 @define
@@ -98,14 +96,7 @@ class FakeKafka:
     """How the next unregistrations go wrong: the answer is lost and the order `applied`, carried out `late`, or `dropped`."""
     late: list[tuple[datetime, int]] = field(factory=list)
     """Orders that are carried out when their time comes, whoever has the number then."""
-    settings: dict[int, dict[str, str]] = field(factory=dict)
-    """What each broker has of the properties that were set at run time; what was never set has Kafka's default."""
-    set_for_all: list[tuple[datetime, Mapping[str, str]]] = field(factory=list)
-    """Every order of that kind, and when it came; brokers take it one after another, and all that went before at a start."""
-    refused: set[str] = field(factory=set)
-    """`name=value` of what no broker takes."""
-    taken: dict[int, int] = field(factory=dict)
-    """How many of these orders each broker has taken."""
+    settings: FakeSettings = field(factory=FakeSettings)
     moving: FakeMover = field(init=False)
     _ticked: datetime = field(init=False)
 
@@ -152,9 +143,6 @@ class FakeKafka:
         """Partitions that count on the broker, or will, or did before a move that has not ended."""
         return [partition for partition in self.topics if number in partition.replicas]
 
-    def setting(self, number: int, name: str) -> str:
-        return self.settings.get(number, {}).get(name, ACCEPTED[name].default or "")
-
     # -- what clients do
 
     def make_topic(self, name: str, partitions: int, replicas: int, min_isr: int) -> bool:
@@ -190,18 +178,7 @@ class FakeKafka:
         for partition in self.topics:
             self._replicate(partition, now)
         self.moving.tick(now, seconds)
-        for number in self.registrations:
-            for came, values in self.set_for_all[self.taken.get(number, 0) :]:
-                if now >= came + SETTING_TAKES * number:
-                    self._take(number, values)
-
-    def _take(self, number: int, values: Mapping[str, str]) -> None:
-        for name, value in values.items():
-            if ACCEPTED[name].threads:
-                present = int(self.setting(number, name))
-                assert present <= 2 * int(value) <= 4 * present, f"broker {number} cannot go from {present} to {value}"
-            self.settings.setdefault(number, {})[name] = value
-        self.taken[number] = self.taken.get(number, 0) + 1
+        self.settings.tick(self.registrations, now)
 
     def _elect(self, now: datetime) -> None:
         self._found()
@@ -252,9 +229,7 @@ class FakeKafka:
             self._fence(number)
             self.registrations[number] = Registration(process.pid, now + SESSION)
             process.registered = True
-            self.taken[number] = len(self.set_for_all)
-            for _, values in self.set_for_all:
-                self.settings.setdefault(number, {}).update(values)
+            self.settings.started(number)
 
     def _fence(self, number: int) -> None:
         if registration := self.registrations.get(number):
@@ -371,16 +346,14 @@ class FakeKafka:
 
     def set_default(self, values: Mapping[str, str]) -> None:
         self.any_broker()
-        if wrong := [f"{name}={value}" for name, value in values.items() if f"{name}={value}" in self.refused]:
-            raise KafkaRefused(f"setting {', '.join(wrong)}", 40, "it is refused here")
+        self.settings.order(values, self.machine.now)
         self.machine.verbs += [f"set {name}={value}" for name, value in values.items()]
-        self.set_for_all.append((self.machine.now, dict(values)))
         self.machine.called()
 
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         if not self.open(number):
             raise KafkaUnreachable(f"node {number} did not answer")
-        return {name: self.setting(number, name) for name in names}
+        return {name: self.settings.of(number, name) for name in names}
 
     def mover(self) -> FakeMover:
         return self.moving

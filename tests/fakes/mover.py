@@ -62,7 +62,7 @@ class FakeMover:
             if there >= partition.size:
                 partition.isr.append(number)
         for partition in self.kafka.topics:
-            if partition.moves and set(partition.adding) <= set(partition.isr):
+            if partition.removing and set(partition.adding) <= set(partition.isr):
                 self._end(partition, now)
 
     def _rate(self, partition: Replicas, number: int) -> float:
@@ -84,7 +84,7 @@ class FakeMover:
         for number in partition.adding:
             self.arrived.pop((partition.key, number), None)
         partition.isr[:] = [number for number in partition.isr if number not in partition.removing]
-        partition.replicas = partition.target
+        partition.replicas = partition.facts.target
         if partition.leader in partition.removing:
             partition.leader = -1
         partition.adding = partition.removing = ()
@@ -105,7 +105,7 @@ class FakeMover:
 
     def reassignments(self) -> Mapping[Key, Reassignment]:
         self._controller()
-        return {p.key: Reassignment(p.replicas, p.adding, p.removing) for p in self.kafka.topics if p.moves}
+        return {p.key: Reassignment(p.replicas, p.adding, p.removing) for p in self.kafka.topics if p.facts.moving}
 
     def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
         self._controller()
@@ -115,7 +115,7 @@ class FakeMover:
             partition = partitions.get(key)
             if partition is None:
                 refused[key] = "UNKNOWN_TOPIC_OR_PARTITION: it is not there"
-            elif why := self._order(partition, partition.origin if wanted is None else tuple(wanted)):
+            elif why := self._order(partition, partition.facts.origin if wanted is None else tuple(wanted)):
                 refused[key] = why
         self.kafka.machine.verbs.append(f"reassign {len(targets)}")
         self.kafka.machine.called()
@@ -123,7 +123,7 @@ class FakeMover:
 
     def _order(self, partition: Replicas, wanted: tuple[int, ...]) -> str:
         """Why Kafka refuses it; empty where it takes it."""
-        origin = partition.origin
+        origin = partition.facts.origin
         if len(set(wanted)) != len(origin):
             return f"INVALID_REPLICATION_FACTOR: it has {len(origin)} replicas and not {len(wanted)}"
         if strangers := [n for n in wanted if n not in origin and n not in self.kafka.registrations]:

@@ -165,7 +165,7 @@ def test_an_order_that_is_refused_as_a_whole_is_an_error(cluster):
 
 def test_cancelling_what_has_ended_is_no_refusal(cluster):
     moves, (broker,) = cluster(ordered(("t", 0, 85)))
-    assert moves.cancel([("t", 0)]) == {}
+    assert moves.reassign({("t", 0): None}) == {}
     assert broker.asked[0].topics[0].partitions[0].replicas is None
 
 

@@ -222,7 +222,7 @@ class Judge:
                 assert set(kafka.registrations) <= {node.number for node in brokers}, (
                     "one that left is still registered"
                 )
-                assert not any(p.moves for p in kafka.topics), "complete, and replicas move"
+                assert not any(p.facts.moving for p in kafka.topics), "complete, and replicas move"
                 assert not kafka.moving.slowed, "complete, and replicas are throttled"
                 limited = kafka.moving.rates.keys() & {node.number for node in brokers}
                 assert not limited, f"complete, and {limited} have limits"
@@ -238,7 +238,7 @@ class Judge:
             case _:
                 pass
         for name, value in (operation.target.get("live") or {}).items():
-            assert {kafka.setting(node.number, name) for node in brokers} == {value}
+            assert {kafka.settings.of(node.number, name) for node in brokers} == {value}
 
     def _check_reason(self, acted: bool) -> None:
         """A pass that does nothing while something is wrong says on what it waits."""

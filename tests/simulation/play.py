@@ -350,7 +350,8 @@ class Play:
         ills = any(ill.fails or ill.refuses or ill.unseen for ill in self.machine.ills.values())
         identity = ask()
         self.judge.opened(
-            identity, disturbed=not lively or bool(self.kafka.losses or self.kafka.late or self.kafka.refused or ills)
+            identity,
+            disturbed=not lively or bool(self.kafka.losses or self.kafka.late or self.kafka.settings.refused or ills),
         )
         self._woken = True
         return identity

@@ -1,8 +1,11 @@
 """Brokers that join and leave under a simulated clock: what moves, what is closed, what is kept."""
 
+from cProfile import Profile
+
 import pytest
 from simulation.play import Play
 
+from penstock.control.cluster.rebalance.goal import goal
 from penstock.model.operation import OperationState
 from penstock.model.spec import ClusterState
 
@@ -30,6 +33,33 @@ def test_brokers_that_join_get_their_share_and_nobody_is_restarted(store):
     assert replicas(play) == {1, 2, 3, 4, 5, 6}
     assert not [verb for verb in play.machine.verbs if verb.startswith("stop")]
     assert play.record().spec.api["NumberOfBrokerNodes"] == 6
+    play.clear_up()
+
+
+def goals(play):
+    """How often the next moment's passes decide where everything should be, as the interpreter counts; and how many they are."""
+    before = play.passes
+    with Profile() as profile:
+        play.run(0.1)
+    called = sum(entry.callcount for entry in profile.getstats() if entry.code is goal.__code__)
+    return called, play.passes - before
+
+
+def test_a_pass_decides_once_what_is_to_be_moved_and_one_that_moves_nothing_does_not(store):
+    play = Play(store, topics=((3, 2),) * 8)
+    play.until(play.at_rest, 60)
+    play.scale_out()
+    moments = []
+    while not play.at_rest():
+        moments.append(goals(play))
+        assert len(moments) < 1000, play.told()
+    assert all(called <= passes for called, passes in moments)
+    assert any(called for called, _ in moments)
+    assert play.kafka.moving.moves
+    play.reboot(play.node(0))
+    play.until(lambda: play.machine.process(play.node(0)) is None)
+    assert not any(goals(play)[0] for _ in range(100))
+    assert play.at_rest(), play.told()
     play.clear_up()
 
 

@@ -147,7 +147,7 @@ def test_a_thread_pool_grows_in_steps_that_every_broker_can_take(play, crash_aft
     play.configure("num.io.threads=40")
     play.until(lambda: play.operations()[0].ended, 60)
     assert play.operations()[0].state is OperationState.UPDATE_COMPLETE
-    assert {play.kafka.setting(number, "num.io.threads") for number in (1, 2, 3)} == {"40"}
+    assert {play.kafka.settings.of(number, "num.io.threads") for number in (1, 2, 3)} == {"40"}
     assert list(dict.fromkeys(play.machine.verbs)) == [f"set num.io.threads={size}" for size in (16, 32, 40)]
     assert play.machine.now - play.operations()[0].started < timedelta(seconds=20)
 
@@ -164,7 +164,7 @@ def test_volumes_grow_without_a_restart(play):
 
 @pytest.mark.parametrize("crash_after", [None, *range(6)])
 def test_a_property_that_kafka_refuses_in_the_end_goes_back_to_what_it_was(play, crash_after):
-    play.kafka.refused.add("num.io.threads=40")
+    play.kafka.settings.refused.add("num.io.threads=40")
     play.machine.verbs.clear()
     play.machine.crash_after = crash_after
     play.configure("num.io.threads=40")
@@ -173,7 +173,7 @@ def test_a_property_that_kafka_refuses_in_the_end_goes_back_to_what_it_was(play,
     assert (operation.state, operation.error_code) == (OperationState.UPDATE_FAILED, "PROPERTY_REFUSED")
     assert "num.io.threads=40" in operation.error_string
     assert "it is refused here" in operation.error_string
-    assert {play.kafka.setting(number, "num.io.threads") for number in (1, 2, 3)} == {"8"}
+    assert {play.kafka.settings.of(number, "num.io.threads") for number in (1, 2, 3)} == {"8"}
     assert play.state is ClusterState.ACTIVE
 
 

@@ -23,7 +23,7 @@ class Mover(Protocol):
         """Every reassignment under way."""
 
     def reassign(self, targets: Mapping[Key, Sequence[int] | None]) -> Mapping[Key, str]:
-        """Order replicas; returns partition -> why, of those that were refused."""
+        """Order replicas, or with None take an order back; returns partition -> why, of those that were refused."""
 
     def cordoned(self, number: int) -> bool | None:
         """Is the broker closed to new replicas? None where its Kafka knows no such thing."""

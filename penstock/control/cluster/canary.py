@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.rebalance.meter import Glimpse
@@ -11,11 +11,13 @@ from penstock.kafka.wire import KafkaError
 from penstock.model.observation import Partition
 
 
-def glimpsed(admin: Admin, partitions: Sequence[Partition], brokers: Sequence[int]) -> Glimpse:
-    """Of the brokers that run. Raises KafkaError; where only the canary does not work that is told in the answer."""
+def glimpsed(admin: Admin, partitions: Sequence[Partition], brokers: Sequence[int], own: Iterable[str]) -> Glimpse:
+    """Of the brokers that run, and of the topics that are one's own to throttle: there may be thousands of others.
+
+    Raises KafkaError; where only the canary does not work that is told in the answer."""
     mover = admin.mover()
     limits = {number: _one(tuple(mover.limits(number).values())) for number in brokers}
-    throttled = mover.throttled(sorted({partition.topic for partition in partitions}))
+    throttled = mover.throttled(sorted({partition.topic for partition in partitions}.intersection(own)))
     leaders = {p.index: p.leader for p in partitions if p.topic == canary.TOPIC and p.leader >= 0}
     if not leaders:
         there = any(partition.topic == canary.TOPIC for partition in partitions)

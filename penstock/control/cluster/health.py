@@ -8,8 +8,8 @@ from penstock.control.cluster.safety import alive_voters
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import Bereft, ClusterView, Known, Partition, Running
+from penstock.model.volume import GIB
 
-GIB = 2**30
 IDLE = timedelta(seconds=3)
 """A process that neither answers nor uses CPU time for so long does no work: a JVM always uses some."""
 STOP_PATIENCE = timedelta(seconds=120)
@@ -42,9 +42,24 @@ def serves(node: NodeId, view: ClusterView) -> bool:
             return False
 
 
+def serving(view: ClusterView) -> tuple[NodeId, ...]:
+    """Brokers of the layout that serve: whoever of them is asked or told something stands for all."""
+    return tuple(node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view))
+
+
 def missing(view: ClusterView) -> tuple[NodeId, ...]:
     """Nodes of the layout that do not serve, as far as this look could tell."""
     return tuple(node.id for node in view.layout if not serves(node.id, view))
+
+
+def whole(view: ClusterView) -> bool:
+    """Every node of the layout serves, by a look at quorum and brokers."""
+    return bool(view.layout) and view.depth >= 2 and not missing(view)
+
+
+def late(view: ClusterView) -> str:
+    """What is told where nothing else says why a change does not come to its end: a clause."""
+    return f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"
 
 
 def lost(view: ClusterView) -> tuple[NodeId, ...]:
@@ -66,20 +81,16 @@ def awaited(view: ClusterView) -> tuple[NodeId, ...]:
 
 def lagging(view: ClusterView) -> tuple[Partition, ...]:
     """Partitions with a replica that is out of sync though its broker serves: it can catch up."""
-    there = _serving(view)
+    there = {node.number for node in serving(view)}
     return tuple(p for p in _partitions(view) if there & (set(p.replicas) - set(p.isr)))
 
 
 def astray(view: ClusterView) -> tuple[Partition, ...]:
     """Partitions that another replica leads than the first, though that is in sync and its broker serves."""
-    there = _serving(view)
+    there = {node.number for node in serving(view)}
     return tuple(
         p for p in _partitions(view) if p.replicas and p.leader != p.replicas[0] and p.replicas[0] in there & set(p.isr)
     )
-
-
-def _serving(view: ClusterView) -> set[int]:
-    return {node.id.number for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)}
 
 
 def _partitions(view: ClusterView) -> tuple[Partition, ...]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
-from penstock.control.cluster.rebalance.step import next_moves
-from penstock.control.cluster.rules.configuration import same
+from penstock.control.cluster.health import below_full, lagging, large_enough, missing, up
+from penstock.control.cluster.rules.configuration import unset
 from penstock.control.cluster.steps import COMPLETED
-from penstock.model.ids import NodeId, Role
+from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Aims, Limits
 
 GRAIN = 16 * 2**20
 """Bytes: moving fewer is no progress, since producers write meanwhile."""
@@ -26,7 +24,7 @@ def reached(view: ClusterView, operation: OpenOperation) -> tuple[int, ...]:
         -sum(up(node.id, view) is None for node in view.layout),
         -len(missing(view)) if view.depth >= 2 else -len(view.layout),
         -sum(node.id.role is Role.BROKER and not large_enough(node, view) for node in view.layout),
-        -_unset(view, operation),
+        -len(unset(view, operation.live)),
         -partitions,
         -grains,
         -len(below_full(view) or ()),
@@ -36,28 +34,13 @@ def reached(view: ClusterView, operation: OpenOperation) -> tuple[int, ...]:
 def catches_up(view: ClusterView) -> bool:
     """Replicas are out of sync on brokers that all serve: Kafka copies, and says nothing of how far it is. Or a broker reads
     its logs, which may take it hours: where it gets no further, the rule `registration` ends it."""
-    if view.recovering:
-        return True
-    match view.partitions:
-        case Known(partitions) if not missing(view):
-            behind = {number for p in partitions for number in p.replicas if number not in p.isr}
-            return bool(behind) and all(serves(NodeId(view.spec.id, Role.BROKER, n), view) for n in behind)
-        case _:
-            return False
+    return bool(view.recovering) or (not missing(view) and bool(lagging(view)))
 
 
 def _to_move(view: ClusterView, operation: OpenOperation) -> tuple[int, int]:
     match view.balance:
-        case Known(facts) if operation.moves:
-            progress = next_moves(facts, Limits(), Aims()).progress
-            return progress.partitions_left, progress.left_bytes // GRAIN
+        case Known(balance) if operation.moves:
+            remaining = balance.step.remaining
+            return remaining.partitions, remaining.left_bytes // GRAIN
         case _:
             return 1_000_000 if operation.moves else 0, 0
-
-
-def _unset(view: ClusterView, operation: OpenOperation) -> int:
-    """How many properties some broker does not have yet."""
-    seen = [values.value for values in view.settings.values() if isinstance(values, Known)]
-    return sum(
-        not all(same(name, values.get(name), value) for values in seen) for name, value in operation.live.items()
-    )

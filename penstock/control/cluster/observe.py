@@ -17,10 +17,12 @@ from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.canary import glimpsed
 from penstock.control.cluster.draft import PARTITIONS
-from penstock.control.cluster.health import GIB, missing
+from penstock.control.cluster.health import missing
 from penstock.control.cluster.memory import Memory
 from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.rebalance.meter import Meter
+from penstock.control.cluster.rebalance.pace import GENTLE
+from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
 from penstock.kafka.logdirs import held
@@ -38,8 +40,9 @@ from penstock.model.observation import (
     Unknown,
 )
 from penstock.model.operation import OpenOperation
-from penstock.model.rebalance import Key, Traffic
+from penstock.model.rebalance import Key, Limits, Traffic
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
+from penstock.model.volume import GIB
 
 T = TypeVar("T")
 
@@ -123,7 +126,7 @@ class Observer:
             dirs = {number: mover.log_dirs(number) for number in up}
             stored = {number: len(held(found)) for number, found in dirs.items()}
             cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
-            glimpse = glimpsed(admin, partitions, up)
+            glimpse = glimpsed(admin, partitions, up, operation.work.throttles)
         except (KafkaError, ValueError) as error:
             return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
         leaving = {place.id for place in view.spec.brokers if place.leaving}
@@ -143,7 +146,8 @@ class Observer:
         traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
         if not missing(view):  # what is measured while brokers start would be no measure
             traffic = self._meter.look(facts, glimpse, operation.work.calm_ms, now)
-        view = evolve(view, balance=Known(facts), traffic=traffic, stored=stored, cordoned=cordoned)
+        balance = weighed(facts, Limits() if traffic.rate is None else GENTLE)
+        view = evolve(view, balance=Known(balance), traffic=traffic, stored=stored, cordoned=cordoned)
         return evolve(view, partitions=Known(partitions))
 
     def admin(self, spec: ClusterSpec, layout: Sequence[NodeSpec]) -> Admin:

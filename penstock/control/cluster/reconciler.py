@@ -263,7 +263,7 @@ class ClusterReconciler:
         if status.state is ClusterState.ACTIVE and not plan.waits and not done:
             return BROKERS_EVERY
         tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
-        copying = isinstance(view.balance, Known) and view.balance.value.copying and view.traffic.rate is None
+        copying = isinstance(view.balance, Known) and view.balance.value.facts.copying and view.traffic.rate is None
         settles = _starting(view, now) if missing(view) else plan.roll is not None or copying
         spent = (self._around.clock() - now).total_seconds()
         pause = max(WHILE_SETTLING, min(spent, WHILE_BUSY)) if settles else WHILE_BUSY

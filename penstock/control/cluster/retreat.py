@@ -27,7 +27,7 @@ from attrs import evolve
 
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.fullness import relieved
-from penstock.control.cluster.health import missing, up
+from penstock.control.cluster.health import late, up
 from penstock.control.cluster.milestones import catches_up, reached
 from penstock.control.cluster.steps import COMPLETED
 from penstock.model.ids import NodeId, Role
@@ -102,7 +102,7 @@ def setback(
     if operation.work.refusals >= HOPELESS_REFUSALS and refused:
         return Setback("PROPERTY_REFUSED", refused[0].why)
     if idle >= patience:
-        because = "; ".join(waits) or f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"
+        because = "; ".join(waits) or late(view)
         return Setback("NO_PROGRESS", f"no progress for {idle.total_seconds():.0f} s: it {because}")
     return None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 
 from penstock.control.cluster.health import lost, up
+from penstock.control.cluster.safety import counted
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Known, Partition
@@ -75,11 +76,6 @@ def together(
         if all(len(set(p.replicas) - numbers - away) >= p.min_isr for p in touched):
             group.append(node)
     return group
-
-
-def counted(partition: Partition) -> bool:
-    """Can it be kept at its minimum while one of its replicas is down?"""
-    return len(partition.replicas) > partition.min_isr
 
 
 def exposed(wanted: Iterable[NodeId], partitions: Iterable[Partition]) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Set
 from attrs import frozen
 
 from penstock.model.ids import NodeId, Role
-from penstock.model.observation import ClusterView, Known, Quorum, Unknown
+from penstock.model.observation import ClusterView, Known, Partition, Quorum, Unknown
 
 CAUGHT_UP_MS = 3000
 """A voter that was caught up so recently counts as alive (fetches come at least each 500 ms)."""
@@ -57,6 +57,11 @@ def working(view: ClusterView, role: Role) -> frozenset[int]:
     )
 
 
+def counted(partition: Partition) -> bool:
+    """Can it be kept at its minimum while one of its replicas is down?"""
+    return len(partition.replicas) > partition.min_isr
+
+
 def _quorum_holds(node: NodeId, view: ClusterView, going: Set[NodeId]) -> Answer:
     match view.quorum:
         case Unknown(why):
@@ -83,7 +88,7 @@ def _partitions_hold(node: NodeId, view: ClusterView, going: Set[NodeId]) -> Ans
             for partition in partitions:
                 if node.number not in partition.isr:
                     continue
-                if len(partition.replicas) <= partition.min_isr:
+                if not counted(partition):
                     uncounted.append(str(partition))
                     continue
                 left = there & set(partition.isr)

@@ -7,16 +7,11 @@ from datetime import datetime, timedelta
 from attrs import evolve
 
 from penstock.control.cluster.fullness import levels
-from penstock.control.cluster.health import below_full, missing
+from penstock.control.cluster.health import below_full, late, missing, whole
 from penstock.model.observation import Absent, Blocked, ClusterView, Known
 from penstock.model.operation import SHOWN_AS
 from penstock.model.plan import Plan
 from penstock.model.spec import ClusterState, ClusterStatus
-
-
-def whole(view: ClusterView) -> bool:
-    """Every node of the layout serves, by a look at quorum and brokers."""
-    return bool(view.layout) and view.depth >= 2 and not missing(view)
 
 
 def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) -> ClusterStatus:
@@ -71,7 +66,7 @@ def _creating(view: ClusterView, plan: Plan, now: datetime, patience: timedelta)
     if plan.stuck is not None and now - at >= min(patience, timedelta(seconds=10)):
         return ClusterState.FAILED, "CREATE_FAILED", plan.stuck, mark, at
     if now - at >= patience:
-        because = "; ".join(str(wait) for wait in plan.waits) or _lagging(view)
+        because = "; ".join(str(wait) for wait in plan.waits) or late(view)
         cause = f"no progress for {patience.total_seconds():.0f} s: {because}. "
         fix = "Look at `penstock explain` and `penstock logs`, delete the cluster, mend the cause and create it again."
         return ClusterState.FAILED, "CREATE_FAILED", cause + fix, mark, at
@@ -111,7 +106,3 @@ def _reached(view: ClusterView, before: str) -> str:
     reached = (len(view.layout), started, len(view.layout) - len(missing(view)), int(led))
     most = map(max, reached, map(int, before.split("/"))) if before else reached
     return "/".join(map(str, most))
-
-
-def _lagging(view: ClusterView) -> str:
-    return f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from penstock.control.cluster.health import below_full, large_enough, missing, serves, up
+from penstock.control.cluster.health import below_full, large_enough, missing, up, whole
 from penstock.control.cluster.rebalance.ledger import detail
-from penstock.control.cluster.rebalance.step import next_moves
 from penstock.control.cluster.rebalance.throttle import free
-from penstock.control.cluster.rules.configuration import same
+from penstock.control.cluster.rules.configuration import unset
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation, OperationKind, Step
-from penstock.model.rebalance import Aims, Limits
 
 Predicate = Callable[[ClusterView, OpenOperation], bool]
 
 
-def _target(view: ClusterView, operation: OpenOperation) -> NodeId:
-    return NodeId(view.spec.id, Role.BROKER, int(operation.target["number"]))
-
-
 def _restarted(view: ClusterView, operation: OpenOperation) -> bool:
-    return up(_target(view, operation), view) is not None
-
-
-def _rejoined(view: ClusterView, operation: OpenOperation) -> bool:
-    return serves(_target(view, operation), view) and not missing(view) and below_full(view) == ()
+    return up(NodeId(view.spec.id, Role.BROKER, int(operation.target["number"])), view) is not None
 
 
 def _rolled(view: ClusterView, operation: OpenOperation) -> bool:
@@ -34,18 +24,18 @@ def _rolled(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _in_sync(view: ClusterView, operation: OpenOperation) -> bool:
-    return bool(view.layout) and not missing(view) and below_full(view) == ()
+    return whole(view) and below_full(view) == ()
 
 
 def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
-    return bool(view.layout) and view.depth >= 2 and not missing(view)
+    return whole(view)
 
 
 def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
     match view.balance:
-        case Known(facts):
-            closed = any(view.cordoned.get(broker.number) for broker in facts.brokers if not broker.leaving)
-            settled = not operation.moves or next_moves(facts, Limits(), Aims()).settled
+        case Known(balance):
+            closed = any(view.cordoned.get(broker.number) for broker in balance.facts.brokers if not broker.leaving)
+            settled = not operation.moves or balance.step.settled
             return not closed and freed(view, operation) and settled
         case _:
             return False
@@ -67,14 +57,8 @@ def _grown(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _configured(view: ClusterView, operation: OpenOperation) -> bool:
-    wanted = operation.live
-    return not wanted or (
-        bool(view.settings)
-        and all(
-            isinstance(seen, Known) and all(same(name, seen.value.get(name), value) for name, value in wanted.items())
-            for seen in view.settings.values()
-        )
-    )
+    known = bool(view.settings) and all(isinstance(seen, Known) for seen in view.settings.values())
+    return not operation.live or (known and not unset(view, operation.live))
 
 
 def _kept(view: ClusterView, operation: OpenOperation) -> bool:
@@ -88,7 +72,7 @@ STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
         ("MOVE_PARTITIONS", _balanced),
         ("REJOIN_CLUSTER", _in_sync),
     ),
-    OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _rejoined)),
+    OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _in_sync)),
     OperationKind.UPDATE_BROKER_EBS_VOLUME: (("GROW_VOLUMES", _grown),),
     OperationKind.UPDATE_BROKER_TYPE: (
         ("ROLL_BROKERS", _rolled),

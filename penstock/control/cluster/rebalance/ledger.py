@@ -1,54 +1,85 @@
-"""What the loop writes down about a rebalance, so that the next pass goes on from it, whoever makes it. Pure."""
+"""What the loop writes down about a rebalance, so that the next pass goes on from it, whoever makes it; and what that tells
+of how far it is. Pure."""
 
 from __future__ import annotations
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from penstock.control.cluster.rebalance.step import Progress, next_moves
-from penstock.control.cluster.rebalance.words import duration, size
+from penstock.control.cluster.rebalance.words import count, duration, size
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import Work
-from penstock.model.rebalance import Aims, Facts, Limits
+from penstock.model.rebalance import Remaining
+
+
+@frozen
+class Progress:
+    """How far it is. Bytes are those that have to be copied."""
+
+    remaining: Remaining
+    total_bytes: int
+    """What was left when it began, and what has been found since; at least what is left now."""
+
+    @property
+    def done_bytes(self) -> int:
+        return self.total_bytes - self.remaining.left_bytes
+
+    @property
+    def percent(self) -> int:
+        """Rounded down: 100 only when nothing is left."""
+        if self.total_bytes:
+            return 100 * self.done_bytes // self.total_bytes
+        return 0 if self.remaining.partitions else 100
+
+    def seconds_left(self, rate: float) -> float | None:
+        """At so many bytes a second for each broker; None where it is zero."""
+        return self.remaining.busiest_bytes / rate if rate > 0 else None
+
+    def __str__(self) -> str:
+        if not self.remaining.partitions:
+            return f"{size(self.done_bytes)} moved, nothing left to move"
+        return (
+            f"{size(self.done_bytes)} of {size(self.total_bytes)} moved ({self.percent} %), "
+            f"{count(self.remaining.partitions, 'partition')} left"
+        )
+
+
+def progress(remaining: Remaining, work: Work) -> Progress:
+    """How far it is, by what was written down and what is left.
+
+    What is found to be copied beyond what was left comes on top, so that what is done never becomes less."""
+    return Progress(remaining, work.begun_bytes + max(0, remaining.left_bytes - work.left_bytes))
 
 
 def kept(work: Work, view: ClusterView) -> Work:
     """The work after this look. Unchanged where it is not known what is where.
 
-    What is found to be copied beyond what was left comes on top, so that what is done never becomes less. A topic is
-    written down a pass before it is throttled: whoever finds the throttle after a crash knows whose it is."""
+    A topic is written down a pass before it is throttled: whoever finds the throttle after a crash knows whose it is."""
     match view.balance:
-        case Known(facts):
-            step = next_moves(facts, Limits(), Aims())
-            left = step.progress.left_bytes
+        case Known(balance):
+            seen = progress(balance.step.remaining, work)
             return evolve(
                 work,
-                begun_bytes=work.begun_bytes + max(0, left - work.left_bytes),
-                left_bytes=left,
+                begun_bytes=seen.total_bytes,
+                left_bytes=seen.remaining.left_bytes,
                 calm_ms=work.calm_ms if work.calm_ms is not None else view.traffic.calm_ms,
-                throttles=tuple(sorted({*work.throttles, *step.topics})),
+                throttles=tuple(sorted({*work.throttles, *balance.step.topics})),
             )
         case _:
             return work
 
 
-def progress(facts: Facts, work: Work) -> Progress:
-    """How far it is, by what was written down and what is."""
-    left = next_moves(facts, Limits(), Aims()).progress
-    return evolve(left, total_bytes=work.begun_bytes + max(0, left.left_bytes - work.left_bytes))
-
-
 def detail(view: ClusterView, work: Work) -> str | None:
     """For the operation's step: `35 % of 2.0 GiB moved, 12 partitions and about 40 s left`. None where it is not known."""
     match view.balance:
-        case Known(facts):
-            seen = progress(facts, work)
-            if not seen.total_bytes and not seen.partitions_left:
+        case Known(balance):
+            seen = progress(balance.step.remaining, work)
+            left = count(seen.remaining.partitions, "partition") if seen.remaining.partitions else ""
+            if not seen.total_bytes and not left:
                 return ""
             told = f"{seen.percent} % of {size(seen.total_bytes)} moved"
-            if not seen.partitions_left:
+            if not left:
                 return told
             seconds = seen.seconds_left(view.traffic.copied or 0.0)
-            left = f"{seen.partitions_left} partition{'' if seen.partitions_left == 1 else 's'}"
             return f"{told}, {left}{'' if seconds is None else f' and about {duration(seconds)}'} left"
         case _:
             return None

@@ -29,7 +29,7 @@ class Shift(Generic[T]):
 
 @define
 class Levelling(Generic[T]):
-    """One levelling under construction. `may` asks whether an item may go now; `do` and `undo` are told of each transfer."""
+    """One levelling under construction. `do` and `undo` are told of each transfer."""
 
     load: dict[int, float]
     share: Mapping[int, float]
@@ -38,6 +38,7 @@ class Levelling(Generic[T]):
     items: Mapping[int, Sequence[tuple[float, T]]]
     """What each broker could give, lightest first."""
     may: Callable[[T, int, int], bool]
+    """Whether an item may go now. What may not go never may later: nobody both gives and gets, so no place becomes free."""
     do: Callable[[Shift[T]], None]
     undo: Callable[[Shift[T]], None]
     _shifts: list[Shift[T]] = field(factory=list, init=False)
@@ -46,6 +47,8 @@ class Levelling(Generic[T]):
     _mean: float = field(init=False)
     _gave: set[int] = field(factory=set, init=False)
     _got: set[int] = field(factory=set, init=False)
+    _open: dict[tuple[int, int], bool] = field(factory=dict, init=False)
+    """Giver and getter -> may anything at all go from the one to the other? Mostly not, where racks confine partitions."""
 
     def __attrs_post_init__(self) -> None:
         self._lists = {number: list(found) for number, found in self.items.items()}
@@ -81,7 +84,8 @@ class Levelling(Generic[T]):
         `strict`: the target stays under its band's upper end. `keep`: the source stays above its band's lower end."""
         if source in self._got:
             return False
-        room = {n: self._off(source) - self._off(n) - NOTHING for n in targets if n != source}  # any more is not closer
+        # Any more would not be closer.
+        room = {n: self._off(source) - self._off(n) - NOTHING for n in self._open_to(source, targets)}
         if strict:
             room = {n: min(free, self.upper[n] - self.load[n]) for n, free in room.items()}
         most = max(room.values(), default=0.0)
@@ -96,6 +100,14 @@ class Levelling(Generic[T]):
                     self._shift(Shift(item, weight, source, target))
                     return True
         return False
+
+    def _open_to(self, source: int, targets: Sequence[int]) -> list[int]:
+        others = [target for target in targets if target != source]
+        for target in others:
+            if (source, target) not in self._open:
+                own = self._lists.get(source, [])
+                self._open[source, target] = any(self.may(item, source, target) for _, item in own)
+        return [target for target in others if self._open[source, target]]
 
     def _places(self, own: Sequence[tuple[float, T]], most: float, need: float, fair: float) -> Iterator[int]:
         """Places of items up to `most`: first those up to the need, from the fair weight outwards; then the lightest above."""

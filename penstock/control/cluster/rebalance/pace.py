@@ -1,7 +1,8 @@
 """How fast data may move beside producers: a rate that follows what they feel. Pure; the caller keeps the pace between calls.
 
-It begins moderate, halves when they wait too long or replicas fall out of sync, and grows by half while they do not: it finds what the machine has to spare and gives it back when clients need it. While nobody produces there is no pace:
-nothing is limited. Decision 0025 has the numbers and their reasons."""
+It begins moderate, halves when they wait too long or replicas fall out of sync, and grows by half while they do not: it finds
+what the machine has to spare and gives it back when clients need it. While nobody produces there is no pace: nothing is
+limited. Decision 0025 has the numbers and their reasons."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ PATIENCE = 2.0
 """How many times the undisturbed latency producers may feel."""
 EASE = 1.5
 """Below so many times of it there is room for more."""
-FLOOR, BEGINNING, UNMEASURED, CEILING = 2.0 * MIB, 16.0 * MIB, 32.0 * MIB, 1024.0 * MIB
+FLOOR, BEGINNING, UNMEASURED, CEILING = 4.0 * MIB, 16.0 * MIB, 32.0 * MIB, 1024.0 * MIB
 """Bytes a second of each broker: never less, to begin with, at most where it is not known what producers feel, never more
 (no disk is that fast)."""
 GENTLE = Limits(moves=1, small_bytes=4 * 1024**2)

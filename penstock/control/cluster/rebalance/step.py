@@ -8,71 +8,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from attrs import field, frozen
-
 from penstock.control.cluster.rebalance.goal import Goal, goal
-from penstock.control.cluster.rebalance.words import brokers, count, size, some
-from penstock.model.rebalance import Aims, Facts, Key, Limits, Move, PartitionFacts
+from penstock.control.cluster.rebalance.words import brokers, count, some
+from penstock.model.rebalance import Aims, Balance, Facts, Limits, Move, PartitionFacts, Remaining, Step
 
 
-@frozen
-class Progress:
-    """How far it is. Bytes are those that have to be copied."""
-
-    left_bytes: int
-    total_bytes: int
-    """What was left when it began, as far as the caller wrote it down; at least what is left now."""
-    partitions_left: int
-    """That have still to move, those under way included."""
-    leaderships_left: int
-    busiest_bytes: int
-    """What the broker that gets most has still to get: over its rate in bytes a second, it is the time that remains."""
-
-    @property
-    def done_bytes(self) -> int:
-        return self.total_bytes - self.left_bytes
-
-    @property
-    def percent(self) -> int:
-        """Rounded down: 100 only when nothing is left."""
-        if self.total_bytes:
-            return 100 * self.done_bytes // self.total_bytes
-        return 0 if self.partitions_left else 100
-
-    def seconds_left(self, rate: float) -> float | None:
-        """At so many bytes a second for each broker; None where it is zero."""
-        return self.busiest_bytes / rate if rate > 0 else None
-
-    def __str__(self) -> str:
-        if not self.partitions_left:
-            return f"{size(self.done_bytes)} moved, nothing left to move"
-        return (
-            f"{size(self.done_bytes)} of {size(self.total_bytes)} moved ({self.percent} %), "
-            f"{count(self.partitions_left, 'partition')} left"
-        )
+def weighed(facts: Facts, limits: Limits) -> Balance:
+    """The facts with what to do about them, to the aims that every rebalance has."""
+    return Balance(facts, next_moves(facts, limits, Aims()))
 
 
-@frozen
-class Step:
-    """What to do now."""
-
-    moves: tuple[Move, ...]
-    """To be ordered now; those without `adding` first, and an election of preferred leaders after them."""
-    progress: Progress
-    waits: tuple[str, ...] = ()
-    """Why nothing, or not everything, is started or possible; a sentence each."""
-    foreign: tuple[Key, ...] = ()
-    """Under way, and nothing that would be ordered here: left alone."""
-    stalled: tuple[Key, ...] = ()
-    """Under way towards a broker that is not there, and not foreign: to be cancelled."""
-    topics: frozenset[str] = frozenset()
-    """Topics of which replicas move, or have to; not those that somebody else moves."""
-    settled: bool = field(default=False)
-    """Nothing is under way and nothing is left that could be done; `waits` says what is less than perfect."""
-
-
-def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -> Step:
-    """The moves to start now. `begun_bytes`: `left_bytes` of the first call of this rebalance, which the caller keeps."""
+def next_moves(facts: Facts, limits: Limits, aims: Aims) -> Step:
+    """The moves to start now."""
     wanted = goal(facts, aims)
     under_way = [partition for partition in facts.partitions if partition.moving]
     foreign = [partition for partition in under_way if is_foreign(facts, partition)]
@@ -94,7 +41,7 @@ def next_moves(facts: Facts, limits: Limits, aims: Aims, begun_bytes: int = 0) -
     waits += [*wanted.blocked, *(wanted.uneven if settled else ())]
     return Step(
         moves=tuple(moves),
-        progress=_progress(wanted, [p for p in under_way if p not in foreign], begun_bytes),
+        remaining=_remaining(wanted, [p for p in under_way if p not in foreign]),
         waits=tuple(waits),
         foreign=tuple(partition.key for partition in foreign),
         stalled=tuple(partition.key for partition in stalled),
@@ -176,7 +123,7 @@ def _full(under_way: Sequence[PartitionFacts], limits: Limits) -> str:
     return f"{count(len(under_way), 'move')} under way, which is as many as may be at once; the next when one has ended"
 
 
-def _progress(wanted: Goal, under_way: Iterable[PartitionFacts], begun_bytes: int) -> Progress:
+def _remaining(wanted: Goal, under_way: Iterable[PartitionFacts]) -> Remaining:
     arriving: Counter[int] = Counter()
     partitions = leaderships = 0
     for partition in under_way:
@@ -188,5 +135,4 @@ def _progress(wanted: Goal, under_way: Iterable[PartitionFacts], begun_bytes: in
         leaderships += not move.adding
         for number in move.adding:
             arriving[number] += move.size_bytes
-    left = sum(arriving.values())
-    return Progress(left, max(left, begun_bytes), partitions, leaderships, max(arriving.values(), default=0))
+    return Remaining(sum(arriving.values()), partitions, leaderships, max(arriving.values(), default=0))

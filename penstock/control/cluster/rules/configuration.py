@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import serves, up
+from penstock.control.cluster.health import serving, up
 from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.configuration import steps
-from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known, Unknown
 from penstock.model.plan import Configure
 
@@ -25,22 +24,20 @@ def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
     if view.depth < 2:
         draft.look(2)
         return
-    seen: list[Mapping[str, str | None]] = []
     for number, settings in view.settings.items():
-        match settings:
-            case Unknown(why):
-                draft.wait(on=f"broker {number}", because=f"its settings are not known: {why}")
-                return
-            case Known(values):
-                seen.append(values)
-    missed = {
-        name: _next(name, [values.get(name) for values in seen], value)
-        for name, value in wanted.items()
-        if not all(same(name, values.get(name), value) for values in seen)
-    }
-    asked = next((node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view)), None)
-    if missed and asked is not None:
-        draft.act(Configure(asked, missed), because=_reason(view))
+        if isinstance(settings, Unknown):
+            draft.wait(on=f"broker {number}", because=f"its settings are not known: {settings.why}")
+            return
+    values = {name: _next(name, present, wanted[name]) for name, present in unset(view, wanted).items()}
+    if values and (asked := serving(view)):
+        draft.act(Configure(asked[0], values), because=_reason(view))
+
+
+def unset(view: ClusterView, wanted: Mapping[str, str]) -> Mapping[str, Sequence[str | None]]:
+    """Property that some broker does not have as it is wanted -> what brokers have, of those of which it is known."""
+    seen = [settings.value for settings in view.settings.values() if isinstance(settings, Known)]
+    present = {name: [values.get(name) for values in seen] for name in wanted}
+    return {name: has for name, has in present.items() if not all(same(name, each, wanted[name]) for each in has)}
 
 
 def same(name: str, present: str | None, wanted: str) -> bool:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import astray, awaited, serves
-from penstock.model.ids import Role
+from penstock.control.cluster.health import astray, awaited, serving
 from penstock.model.observation import ClusterView, Known
 from penstock.model.plan import Lead
 
@@ -16,7 +15,8 @@ def leaders(view: ClusterView, draft: Draft, now: datetime) -> None:
     match view.partitions:
         case Known() if not awaited(view) and not draft.going:
             if elsewhere := astray(view):
-                asked = next(node.id for node in view.layout if node.id.role is Role.BROKER and serves(node.id, view))
-                draft.act(Lead(asked), because=f"{len(elsewhere)} partitions are not led by their first replica")
+                draft.act(
+                    Lead(serving(view)[0]), because=f"{len(elsewhere)} partitions are not led by their first replica"
+                )
         case _:
             pass

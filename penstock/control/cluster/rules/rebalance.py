@@ -8,16 +8,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import missing
+from penstock.control.cluster.health import missing, serving
 from penstock.control.cluster.rebalance.ledger import progress
-from penstock.control.cluster.rebalance.pace import GENTLE
-from penstock.control.cluster.rebalance.step import next_moves
 from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known, Unknown
 from penstock.model.operation import OpenOperation
 from penstock.model.plan import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
-from penstock.model.rebalance import Aims, Facts, Limits, Traffic
+from penstock.model.rebalance import Balance, Facts, Traffic
 
 WORTH_MEASURING = 64 * 1024**2
 """Bytes to copy from which on it is measured first whether somebody produces, and how long producers wait while nothing
@@ -49,12 +47,12 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
     match view.balance:
         case Unknown(why):
             draft.wait(on="the rebalance", because=f"it is not known where replicas are: {why}")
-        case Known(facts):
+        case Known(balance):
             given_up = view.operation.work.setback is not None
             if given_up and not any(place.leaving for place in view.spec.brokers):
-                _lift(facts, view, view.operation, draft)
+                _lift(balance.facts, view, view.operation, draft)
             else:
-                _go_on(facts, view, view.operation, draft)
+                _go_on(balance, view, view.operation, draft)
 
 
 def _lift(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
@@ -63,15 +61,13 @@ def _lift(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draf
     for number in limits(facts, view.traffic, moving=False):
         draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because)
     if lifted := changes({}, view.traffic, operation.work.throttles, ()):
-        asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
-        draft.act(Throttle(asked, lifted), because=because)
+        draft.act(Throttle(serving(view)[0], lifted), because=because)
 
 
-def _go_on(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
+def _go_on(balance: Balance, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
     """The next orders: how fast, then what costs nothing, then what is copied."""
-    traffic, own = view.traffic, operation.work.throttles
-    step = next_moves(facts, Limits() if traffic.rate is None else GENTLE, Aims())
-    asked = next(node.id for node in view.layout if node.id.role is Role.BROKER)
+    facts, step, traffic, own = balance.facts, balance.step, view.traffic, operation.work.throttles
+    asked = serving(view)[0]
     if step.stalled:
         draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
     changed = limits(facts, traffic, moving=bool(step.topics))
@@ -79,7 +75,7 @@ def _go_on(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Dra
         because = _felt(traffic) if rate is not None else "nobody has to wait for what moves there"
         draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), rate), because=because)
     held = ""
-    if traffic.writing is not False and not traffic.measured and step.progress.left_bytes >= WORTH_MEASURING:
+    if traffic.writing is not False and not traffic.measured and step.remaining.left_bytes >= WORTH_MEASURING:
         held = "it is measured first how long producers wait while nothing moves"
         if traffic.writing and not traffic.canary:
             brokers = sum(not broker.leaving for broker in facts.brokers)
@@ -94,7 +90,7 @@ def _go_on(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Dra
     slowed = throttles(facts, copied, step.foreign) if traffic.rate is not None else {}
     if throttled := changes(slowed, traffic, own, step.foreign):
         draft.act(Throttle(asked, throttled), because="what moves is throttled, and nothing else")
-    so_far = str(progress(facts, operation.work))
+    so_far = str(progress(step.remaining, operation.work))
     if copied:
         draft.act(Reassign(asked, copied), because=f"partitions take their share: {so_far}")
     elif not step.settled or any(facts.held_by(number) for number in facts.leaving):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import serves, stalled
-from penstock.model.ids import Role
+from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.plan import How, Stop
 
@@ -18,20 +18,28 @@ def registration(view: ClusterView, draft: Draft, now: datetime) -> None:
     """End the first broker that served in this run and is registered no more, or that gets no further towards serving."""
     if not isinstance(view.brokers, Known):
         return
-    ended = False
-    for node in view.layout:
-        if node.id.role is not Role.BROKER or view.running(node.id) is None or draft.targeted(node.id):
-            continue
-        here = node.id.number in view.brokers.value
-        if node.id in view.served and not here and not ended:
-            because = f"{node.id} runs and is not registered; it serves nobody and cannot come back by itself"
-            draft.act(Stop(node.id, How.AT_ONCE), because=because, heals=True)
-            ended = True
-        elif not serves(node.id, view) and (still := stalled(node.id, view, now)) is not None and not ended:
-            state = "is not let in by the controllers" if here else "is not registered"
-            at = f" with its logs ({told})" if (told := view.recovering.get(node.id)) else ""
-            because = f"{node.id} runs, {state}, and has come no further{at} for {still.total_seconds():.0f} s"
-            draft.act(Stop(node.id, How.AS_FUTILE), because=because, heals=True)
-            ended = True
-        elif (told := view.recovering.get(node.id)) is not None:
-            draft.wait(on=str(node.id), because=f"it recovers its log: {told}", heals=True)
+    there = [
+        node.id
+        for node in view.layout
+        if node.id.role is Role.BROKER and view.running(node.id) is not None and not draft.targeted(node.id)
+    ]
+    for node in there:
+        if (end := _futile(node, node.number in view.brokers.value, view, now)) is not None:
+            how, because = end
+            draft.act(Stop(node, how), because=because, heals=True)
+            break
+    for node in there:
+        if (told := view.recovering.get(node)) is not None and not draft.targeted(node):
+            draft.wait(on=str(node), because=f"it recovers its log: {told}", heals=True)
+
+
+def _futile(node: NodeId, registered: bool, view: ClusterView, now: datetime) -> tuple[How, str] | None:
+    """How to end a broker that does not come to serve by itself, and why; None where it serves, or advances."""
+    if node in view.served and not registered:
+        return How.AT_ONCE, f"{node} runs and is not registered; it serves nobody and cannot come back by itself"
+    still = stalled(node, view, now) if not serves(node, view) else None
+    if still is None:
+        return None
+    state = "is not let in by the controllers" if registered else "is not registered"
+    at = f" with its logs ({told})" if (told := view.recovering.get(node)) else ""
+    return How.AS_FUTILE, f"{node} runs, {state}, and has come no further{at} for {still.total_seconds():.0f} s"

@@ -1,4 +1,4 @@
-"""A node whose volume became read-only is restarted, since a start mounts it for writing again; once, then people are asked."""
+"""A node whose volume became read-only is to be restarted, since a start mounts it for writing again; once, then people are asked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from penstock.control.cluster.draft import Draft
 from penstock.model.observation import ClusterView
-from penstock.model.plan import How, Stop
 from penstock.model.volume import VolumeKind
 
 TRIED = timedelta(minutes=10)
@@ -14,7 +13,8 @@ TRIED = timedelta(minutes=10)
 
 
 def remount(view: ClusterView, draft: Draft, now: datetime) -> None:
-    """Restart the nodes whose volumes take no writes, as safely as any other; Kafka itself notices only when it writes."""
+    """Want a restart of every node whose volume takes no writes. It need not be soon: Kafka itself notices only when it writes,
+    and ends then, which is as good."""
     for node in view.layout:
         running = view.running(node.id)
         if running is None or running.volume is None or running.volume.writable or draft.targeted(node.id):
@@ -28,7 +28,4 @@ def remount(view: ClusterView, draft: Draft, now: datetime) -> None:
             why = "its volume is read-only again soon after a start that mounted it afresh: look at the disk and the system log"
             draft.wait(on=str(node.id), because=why, heals=True)
         else:
-            draft.disrupt(
-                Stop(node.id, How.GRACEFUL),
-                because=f"the volume of {node.id} has become read-only; a start mounts it afresh",
-            )
+            draft.restart(node.id, because=f"the volume of {node.id} has become read-only; a start mounts it afresh")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Set
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import serves
+from penstock.control.cluster.health import awaited, serves, serving
 from penstock.control.cluster.safety import CAUGHT_UP_MS
 from penstock.kafka.listeners import CONTROLLER
 from penstock.kafka.placement import next_directory
@@ -121,9 +121,9 @@ def _broker_obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | N
     if view.depth < PARTITIONS:
         draft.look(PARTITIONS)
         return "the partitions must be looked at first"
-    brokers = [other for other in view.layout if other.id.role is Role.BROKER]
-    whole = {other.id.number for other in brokers if serves(other.id, view)}
-    if waited := [str(other.id) for other in brokers if other.id.number not in whole and not _bereft(other, view)]:
+    whole = {broker.number for broker in serving(view)}
+    # Those that lost theirs too are not waited for, else two of them would wait for each other.
+    if waited := [str(other) for other in awaited(view) if other.role is Role.BROKER]:
         return f"{', '.join(waited)} must serve first"
     if draft.rehoused:
         return "one storage at a time gets a new identity"
@@ -142,15 +142,6 @@ def _broker_obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | N
 
 def _coming(view: ClusterView) -> Callable[[Partition], Set[int]]:
     """Replicas that a partition gets by a move, where that is known: they are not in sync yet and nothing is lost."""
-    facts = view.balance.value.partitions if isinstance(view.balance, Known) else ()
-    adding = {partition.key: frozenset(partition.adding) for partition in facts}
+    partitions = view.balance.value.facts.partitions if isinstance(view.balance, Known) else ()
+    adding = {partition.key: frozenset(partition.adding) for partition in partitions}
     return lambda partition: adding.get((partition.topic, partition.index), frozenset())
-
-
-def _bereft(node: NodeSpec, view: ClusterView) -> bool:
-    """It waits for a new storage identity itself: two of them must not wait for each other."""
-    match view.sighting(node.id):
-        case Known(Bereft(incarnation, _)):
-            return incarnation == node.incarnation
-        case _:
-            return False

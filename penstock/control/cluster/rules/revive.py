@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.fullness import relieved, stifled
-from penstock.control.cluster.health import left_alone, serves
-from penstock.model.ids import NodeId, Role
+from penstock.control.cluster.health import left_alone, missing, serving
+from penstock.model.ids import Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Gone, Known, Unknown
 from penstock.model.plan import Start, Unregister
@@ -51,8 +51,7 @@ def revive(view: ClusterView, draft: Draft, now: datetime) -> None:
         because = f"{node.id} was stopped by us" if sighting.requested else f"{node.id} ended with {sighting.status}"
         recent = sighting.at is not None and now - sighting.at < SESSION
         if recent and _unregister_first(node, len(dead), view, draft):
-            via = tuple(other.id for other in view.layout if other.id.role is Role.BROKER and serves(other.id, view))
-            draft.act(Unregister(node.id, via), because=because, heals=True)
+            draft.act(Unregister(node.id, serving(view)), because=because, heals=True)
         draft.act(Start(node), because=because, heals=True)
 
 
@@ -78,7 +77,8 @@ def _unregister_first(node: NodeSpec, dead: int, view: ClusterView, draft: Draft
         return False
     match view.brokers, view.partitions:
         case Known(brokers), Known(partitions):
-            if node.id.number not in brokers or not _others_serve(node.id, view):
+            away = [other for other in missing(view) if other.role is Role.BROKER]
+            if node.id.number not in brokers or away != [node.id]:
                 return False
             live = {number for number, broker in brokers.items() if not broker.fenced and number != node.id.number}
             return all(live & set(p.isr) for p in partitions if node.id.number in p.replicas)
@@ -86,7 +86,3 @@ def _unregister_first(node: NodeSpec, dead: int, view: ClusterView, draft: Draft
             return False
         case _:
             return False
-
-
-def _others_serve(node: NodeId, view: ClusterView) -> bool:
-    return all(serves(other.id, view) for other in view.layout if other.id.role is Role.BROKER and other.id != node)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import counted_on, missing, serves
-from penstock.model.ids import NodeId, Role
+from penstock.control.cluster.health import counted_on, missing, serving
+from penstock.model.ids import NodeId
 from penstock.model.observation import Absent, Bereft, Blocked, ClusterView, Gone, Known
 from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
 
@@ -46,15 +46,14 @@ def _clear(node: NodeId, view: ClusterView, draft: Draft) -> None:
         return
     because = f"{node} has left the cluster"
     if isinstance(view.brokers, Known) and node.number in view.brokers.value:
-        via = tuple(other.id for other in view.layout if other.id.role is Role.BROKER and serves(other.id, view))
-        draft.act(Unregister(node, via), because=because)
+        draft.act(Unregister(node, serving(view)), because=because)
     draft.act(Remove(node, keep=True), because=because)
 
 
 def _empty(node: NodeId, view: ClusterView) -> bool:
     """By the metadata, nothing under way, and by the broker itself."""
     match view.balance:
-        case Known(facts):
-            return not facts.held_by(node.number) and view.stored.get(node.number) == 0
+        case Known(balance):
+            return not balance.facts.held_by(node.number) and view.stored.get(node.number) == 0
         case _:
             return False

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import GIB, large_enough, serves
+from penstock.control.cluster.health import large_enough, serves
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OperationKind
 from penstock.model.plan import Grow
-from penstock.model.volume import VolumeKind
+from penstock.model.volume import GIB, VolumeKind
 
 
 def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
@@ -32,7 +32,8 @@ def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
                     on=str(node.id),
                     because=f"{because}; it does not serve, and the start after this run makes it larger",
                 )
-            elif view.grows_in_use or running.volume.kind is VolumeKind.DIRECTORY:
+            elif running.volume.kind is VolumeKind.DIRECTORY or (view.grows_in_use and running.volume.writable):
                 draft.act(Grow(node), because=because)
-            else:  # this machine cannot enlarge it in use; the next start does
+            elif running.volume.writable:  # this machine cannot enlarge it in use; the next start does
                 draft.restart(node.id, because=because)
+            # What is read-only cannot be enlarged: the start that mounts it afresh does that too, or people are asked (`remount`).
