@@ -214,6 +214,11 @@ class ClusterView:
     depth: int = 1
     """1: nodes; 2: and quorum and brokers; 3: and partitions."""
 
+    @property
+    def scaling(self) -> OpenOperation | None:
+        """The open operation where it is about which brokers may have replicas."""
+        return self.operation if self.operation is not None and self.operation.scales else None
+
     def sighting(self, node: NodeId) -> Observed[Sighting]:
         return self.sightings.get(node, Unknown("the provider did not mention it"))
 

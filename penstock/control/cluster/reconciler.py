@@ -200,13 +200,14 @@ class ClusterReconciler:
             plan = evolve(plan, waits=(*plan.waits, *(sentences.failed(failure) for failure in failures)))
         self._room(view.spec.id).looked = now
         status = computed_status(view, plan, now, around.patience)
-        at = self._course(view, status, failures, now)
+        at = self._course(view, plan, status, failures, now)
         if at is not None and at.ending is not None:
             later = computed_status(evolve(view, operation=None), plan, now, around.patience)
+            left = at.ending.throttled
             if at.ending.why is None and later.state is not ClusterState.ACTIVE:
                 at = evolve(at, ending=None)  # complete means ACTIVE again (msk.md 2.2)
             else:
-                status = later
+                status = evolve(later, throttled=tuple(sorted({*later.throttled, *left})))
         sentence = sentences.passed(view, status, done, failures, at)
         undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
         operation = at.operation if at is not None else None
@@ -236,7 +237,7 @@ class ClusterReconciler:
         return Verdict(self._next(view, plan, status, done, now), sentence)
 
     def _course(
-        self, view: ClusterView, status: ClusterStatus, failures: Sequence[Failure], now: datetime
+        self, view: ClusterView, plan: Plan, status: ClusterStatus, failures: Sequence[Failure], now: datetime
     ) -> Course | None:
         """The open operation as it stands after this pass."""
         if view.operation is None:
@@ -250,6 +251,7 @@ class ClusterReconciler:
             self._around.operation_patience,
             self._last_words,
             lost_sight=self._room(view.spec.id).lost_sight,
+            ordered=plan.ordered,
         )
 
     def _last_words(self, node: NodeId) -> str:

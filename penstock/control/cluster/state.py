@@ -8,6 +8,8 @@ from attrs import evolve
 
 from penstock.control.cluster.fullness import levels
 from penstock.control.cluster.health import below_full, late, missing, whole
+from penstock.control.cluster.rebalance.throttle import free
+from penstock.model.ids import Role
 from penstock.model.observation import Absent, Blocked, ClusterView, Known
 from penstock.model.operation import SHOWN_AS
 from penstock.model.plan import Plan
@@ -31,7 +33,15 @@ def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
         waiting=waiting,
         pace=view.pace or before.pace,
         filled=levels(view) if view.layout else before.filled,
+        throttled=() if _lifted(view) else before.throttled,
     )
+
+
+def _lifted(view: ClusterView) -> bool:
+    """Is nothing left of what a failed operation slowed down? Every broker was asked."""
+    brokers = {node.id.number for node in view.layout if node.id.role is Role.BROKER}
+    known = isinstance(view.balance, Known) and brokers <= set(view.traffic.limits)
+    return known and free(view.traffic, view.status.throttled)
 
 
 _Computed = tuple[ClusterState, str | None, str | None, str, datetime | None]

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import missing, serving
-from penstock.control.cluster.rebalance.ledger import progress
+from penstock.control.cluster.rebalance.ledger import own_moves, progress
 from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known, Unknown
-from penstock.model.operation import OpenOperation
+from penstock.model.operation import OpenOperation, Work
 from penstock.model.plan import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.rebalance import Balance, Facts, Traffic
 
@@ -25,15 +25,18 @@ CANARY_REPLICAS = 3
 
 
 def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
-    """Order the next moves of the open operation, if it is one that moves partitions.
+    """Order the next moves of the open operation, if it is one that moves partitions; lift what one left that failed.
 
     One that only adds brokers opens them: a broker may come under the number of one that was closed and left."""
-    if view.operation is None or not view.operation.scales:
+    operation = view.scaling
+    if operation is None and not view.status.throttled:
         return
     if view.depth < 2:
         draft.look(2)
         return
-    if missing(view):
+    given_up = operation is None or operation.work.setback is not None
+    stays = given_up and not any(place.leaving for place in view.spec.brokers)
+    if missing(view) and not (stays and serving(view)):
         return
     if view.depth < PARTITIONS:
         draft.look(PARTITIONS)
@@ -42,31 +45,34 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
         closed = view.cordoned.get(node.id.number)
         if node.id.role is Role.BROKER and closed is not None and closed is not view.spec.place(node.id).leaving:
             draft.act(Cordon(node.id, not closed), because=f"{node.id} {'stays' if closed else 'is to leave'}")
-    if not view.operation.moves:
+    if operation is not None and not operation.moves:
         return
     match view.balance:
         case Unknown(why):
-            draft.wait(on="the rebalance", because=f"it is not known where replicas are: {why}")
+            draft.wait(on="the rebalance", because=f"it is not known where replicas are: {why}", heals=operation is None)
+        case Known(balance) if operation is None or stays:
+            _lift(balance.facts, view, operation.work if operation is not None else Work(), draft)
         case Known(balance):
-            given_up = view.operation.work.setback is not None
-            if given_up and not any(place.leaving for place in view.spec.brokers):
-                _lift(balance.facts, view, view.operation, draft)
-            else:
-                _go_on(balance, view, view.operation, draft)
+            _go_on(balance, view, operation, draft)
 
 
-def _lift(facts: Facts, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
-    """Nothing more is to be moved; what is under way ends by itself."""
-    because = "partitions stay where they are"
+def _lift(facts: Facts, view: ClusterView, work: Work, draft: Draft) -> None:
+    """Nothing more is to be moved: what was ordered is taken back, and then nothing is slowed down any more."""
+    asked, heals = serving(view)[0], view.scaling is None
+    moving = own_moves(facts, work)
+    # Without an old replica in sync there is nothing to go back to: those end by themselves.
+    if back := tuple(each.key for each in moving if set(each.origin) & set(each.isr)):
+        draft.act(Cancel(asked, back), because="partitions stay where they are")
+    because = "nothing is to be moved any more"
     for number in limits(facts, view.traffic, moving=False):
-        draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because)
-    if lifted := changes({}, view.traffic, operation.work.throttles, ()):
-        draft.act(Throttle(serving(view)[0], lifted), because=because)
+        draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because, heals=heals)
+    if lifted := changes({}, view.traffic, {*work.throttles, *view.status.throttled}, ()):
+        draft.act(Throttle(asked, lifted), because=because, heals=heals)
 
 
 def _go_on(balance: Balance, view: ClusterView, operation: OpenOperation, draft: Draft) -> None:
     """The next orders: how fast, then what costs nothing, then what is copied."""
-    facts, step, traffic, own = balance.facts, balance.step, view.traffic, operation.work.throttles
+    facts, step, traffic, own = balance.facts, balance.step, view.traffic, (*operation.work.throttles, *view.status.throttled)
     asked = serving(view)[0]
     if step.stalled:
         draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
