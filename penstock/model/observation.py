@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
-from penstock.model.operation import OpenOperation
+from penstock.model.operation import OpenOperation, Work
 from penstock.model.rebalance import Balance, Traffic
 from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
 from penstock.model.volume import VolumeUse
@@ -218,6 +218,11 @@ class ClusterView:
     def scaling(self) -> OpenOperation | None:
         """The open operation where it is about which brokers may have replicas."""
         return self.operation if self.operation is not None and self.operation.scales else None
+
+    @property
+    def work(self) -> Work:
+        """What is written down about moving partitions: with that operation, or with the status where one failed too early."""
+        return self.scaling.work if self.scaling is not None else Work(throttles=self.status.throttled)
 
     def sighting(self, node: NodeId) -> Observed[Sighting]:
         return self.sightings.get(node, Unknown("the provider did not mention it"))

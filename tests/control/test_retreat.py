@@ -215,6 +215,16 @@ def test_an_operation_whose_way_back_takes_too_long_says_what_it_leaves_throttle
     assert after(seen.but(traffic=Traffic(limits={1: None})), open_).ending.throttled == ()
 
 
+def test_an_operation_is_never_over_while_something_is_here_of_a_broker_that_has_left():
+    six = brokers_of(6)
+    work = Work(setback=Setback("NO_PROGRESS", "it waited"))
+    five = six.with_spec(nodes=six.view.spec.without(broker(6)).nodes, retired=(broker(6),))
+    open_ = idle(operation(KIND.INCREASE_BROKER_COUNT, SCALED, work=work), five)
+    assert after(five, open_).ending is None, "it would be a stranger from now on, and left alone"
+    gone_too = five.but(sightings={node: seen for node, seen in five.view.sightings.items() if node != broker(6)})
+    assert after(gone_too, open_).ending
+
+
 def test_brokers_that_were_to_leave_stay_unless_one_has_left():
     six = brokers_of(6)
     leaving = tuple(evolve(place, leaving=place.id.number > 3) for place in six.view.spec.nodes)

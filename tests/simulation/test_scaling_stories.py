@@ -206,3 +206,29 @@ def test_a_control_plane_that_dies_while_it_takes_moves_back_leaves_none(stuck):
     stuck.run(5)
     assert not moving(stuck)
     assert not stuck.kafka.moving.slowed
+
+
+def test_brokers_that_were_to_leave_when_a_late_failure_ended_the_operation_leave_all_the_same(store):
+    play = Play(store, topics=((3, 2),) * 3)
+    play.until(play.at_rest, 60)
+    assert play.scale_out()
+    play.fail_starts(play.node(4), 1_000_000)
+    play.until(lambda: play.kafka.serves(4) and play.kafka.serves(6), 60)
+    assert play.kafka.make_topic("early", 6, 3, 2)
+    play.refuse_starts(play.node(0), 1_000_000)
+    play.kill(play.node(0))
+    play.until(lambda: play.open() is None, 1500)
+    assert [place.id.number for place in play.record().spec.brokers if place.leaving], "nothing has to leave any more"
+    assert {4, 6} & replicas(play), "brokers that must leave hold nothing"
+    assert play.scale_out() is None, "nothing else may begin before"
+    play.machine.ill(play.node(0)).refuses = 0
+    play.machine.ill(play.node(4)).fails = 0
+    play.settle(120)
+    assert [place.id.number for place in play.record().spec.brokers] == [1, 2, 3]
+    assert play.record().spec.retired == ()
+    assert not play.kafka.moving.slowed
+    assert play.record().status.throttled == ()
+    assert play.scale_out()
+    play.settle(200)
+    assert replicas(play) == {1, 2, 3, 4, 5, 6}
+    play.clear_up()

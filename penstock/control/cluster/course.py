@@ -12,7 +12,7 @@ from penstock.control.cluster.health import late
 from penstock.control.cluster.outcome import Ending, complete, running
 from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.retreat import LOST_RUNS, Way, cause, hopeless, setback, way, worked
-from penstock.control.cluster.steps import finished, freed, progress, returned
+from penstock.control.cluster.steps import cleared, finished, freed, progress, returned
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
@@ -60,7 +60,8 @@ def course(
     operation = evolve(operation, work=kept(work, view, ordered))
     idle = now - (operation.work.marked or now)
     if (given_up := operation.work.setback) is not None:
-        lost = idle >= patience or hopeless(view, last_words, LOST_RUNS) is not None
+        # Nobody but the operation knows of brokers that have left, until they are cleared away.
+        lost = cleared(view) and (idle >= patience or hopeless(view, last_words, LOST_RUNS) is not None)
         if not lost and not (freed if given_up.stays else returned)(view, operation):
             return Course(operation)
         overdue = ("; ".join(status.waiting) or late(view)) if lost else ""

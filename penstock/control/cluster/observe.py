@@ -115,8 +115,6 @@ class Observer:
     def _balanced(self, view: ClusterView, admin: Admin, now: datetime) -> ClusterView:
         """With partitions, who holds how much of them, and what that costs. Reassignments are asked before and after:
         metadata lags."""
-        operation = view.scaling
-        own = (*view.status.throttled, *(operation.work.throttles if operation is not None else ()))
         mover, last = admin.mover(), self._reassignments
         nodes = [node for node in view.layout if node.id.role is Role.BROKER]
         up = [node.id.number for node in nodes if view.running(node.id) is not None]
@@ -127,7 +125,7 @@ class Observer:
             dirs = {number: mover.log_dirs(number) for number in up}
             stored = {number: len(held(found)) for number, found in dirs.items()}
             cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
-            glimpse = glimpsed(admin, partitions, up, own)
+            glimpse = glimpsed(admin, partitions, up, {*view.work.throttles, *view.status.throttled})
         except (KafkaError, ValueError) as error:
             return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
         leaving = {place.id for place in view.spec.brokers if place.leaving}
@@ -141,12 +139,13 @@ class Observer:
             )
             for node in nodes
         ]
-        if operation is not None and self._meter.operation != operation.id:
-            self._meter = Meter(operation.id)
+        operation = view.scaling.id if view.scaling is not None else ""
+        if self._meter.operation != operation:
+            self._meter = Meter(operation)
         facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs, self._meter.rates)
         traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
-        if operation is not None and not missing(view):  # what is measured while brokers start would be no measure
-            traffic = self._meter.look(facts, glimpse, operation.work.calm_ms, now)
+        if not missing(view):  # what is measured while brokers start would be no measure
+            traffic = self._meter.look(facts, glimpse, view.work.calm_ms, now)
         view = evolve(view, balance=Known(weighed(facts)), traffic=traffic, stored=stored, cordoned=cordoned)
         return evolve(view, partitions=Known(partitions))
 

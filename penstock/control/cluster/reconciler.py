@@ -23,6 +23,7 @@ from penstock.control.cluster.places import dated, endowed
 from penstock.control.cluster.retreat import gone_back
 from penstock.control.cluster.rules import plan as run_rules
 from penstock.control.cluster.state import status as computed_status
+from penstock.control.cluster.steps import left
 from penstock.control.cluster.surroundings import Surroundings
 from penstock.control.reconciler import Verdict
 from penstock.kafka.runtimes import NotPrepared
@@ -203,21 +204,23 @@ class ClusterReconciler:
         at = self._course(view, plan, status, failures, now)
         if at is not None and at.ending is not None:
             later = computed_status(evolve(view, operation=None), plan, now, around.patience)
-            left = at.ending.throttled
+            throttled = at.ending.throttled
             if at.ending.why is None and later.state is not ClusterState.ACTIVE:
                 at = evolve(at, ending=None)  # complete means ACTIVE again (msk.md 2.2)
             else:
-                status = evolve(later, throttled=tuple(sorted({*later.throttled, *left})))
+                status = evolve(later, throttled=tuple(sorted({*later.throttled, *throttled})))
         sentence = sentences.passed(view, status, done, failures, at)
         undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
         operation = at.operation if at is not None else None
-        changed = undated or (status, operation) != (view.status, view.operation)
+        done_with = view.operation is None and view.spec.retired and left(view)
+        changed = undated or done_with or (status, operation) != (view.status, view.operation)
         if changed or sentence:
             with around.store.write() as rows:
                 current = rows.clusters.get(view.spec.id)
                 if current is None or current.spec.removed != view.spec.removed:
                     return Verdict(0.0)
                 spec = dated(current.spec, view, now) if undated else current.spec
+                spec = evolve(spec, retired=()) if done_with else spec
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
                 if at is not None and at.goes_back:

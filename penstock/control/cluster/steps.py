@@ -50,9 +50,18 @@ def freed(view: ClusterView, operation: OpenOperation) -> bool:
             return not operation.moves
 
 
+def left(view: ClusterView) -> bool:
+    """Nobody is to leave, and nobody has left something."""
+    return not any(place.leaving for place in view.spec.nodes) and cleared(view)
+
+
 def _left(view: ClusterView, operation: OpenOperation) -> bool:
-    here = set(view.sightings) | set(view.strays)
-    return not any(place.leaving for place in view.spec.nodes) and not here & set(view.spec.retired)
+    return left(view)
+
+
+def cleared(view: ClusterView) -> bool:
+    """Nothing is here any more of brokers that are no part of the cluster."""
+    return not {*view.sightings, *view.strays} & set(view.spec.retired)
 
 
 def _grown(view: ClusterView, operation: OpenOperation) -> bool:
