@@ -224,6 +224,11 @@ class ClusterView:
         """What is written down about moving partitions: with that operation, or with the status where one failed too early."""
         return self.scaling.work if self.scaling is not None else Work(throttles=self.status.throttled)
 
+    @property
+    def own_topics(self) -> frozenset[str]:
+        """Topics whose throttles are the loop's to set and to lift."""
+        return frozenset((*self.work.throttles, *self.status.throttled))
+
     def sighting(self, node: NodeId) -> Observed[Sighting]:
         return self.sightings.get(node, Unknown("the provider did not mention it"))
 

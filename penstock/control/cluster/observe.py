@@ -125,7 +125,7 @@ class Observer:
             dirs = {number: mover.log_dirs(number) for number in up}
             stored = {number: len(held(found)) for number, found in dirs.items()}
             cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
-            glimpse = glimpsed(admin, partitions, up, {*view.work.throttles, *view.status.throttled})
+            glimpse = glimpsed(admin, partitions, up, view.own_topics)
         except (KafkaError, ValueError) as error:
             return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
         leaving = {place.id for place in view.spec.brokers if place.leaving}

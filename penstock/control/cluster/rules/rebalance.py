@@ -67,18 +67,13 @@ def _lift(facts: Facts, view: ClusterView, draft: Draft) -> None:
     because = "nothing is to be moved any more"
     for number in limits(facts, view.traffic, moving=False):
         draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because, heals=heals)
-    if lifted := changes({}, view.traffic, {*view.work.throttles, *view.status.throttled}, ()):
+    if lifted := changes({}, view.traffic, view.own_topics, ()):
         draft.act(Throttle(asked, lifted), because=because, heals=heals)
 
 
 def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
     """The next orders: how fast, then what costs nothing, then what is copied."""
-    facts, step, traffic, own = (
-        balance.facts,
-        balance.step,
-        view.traffic,
-        {*view.work.throttles, *view.status.throttled},
-    )
+    facts, step, traffic, own = balance.facts, balance.step, view.traffic, view.own_topics
     asked = serving(view)[0]
     if step.stalled:
         draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
