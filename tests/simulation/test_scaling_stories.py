@@ -148,7 +148,7 @@ def test_a_broker_that_loses_its_volume_when_it_is_empty_leaves_all_the_same(six
 @pytest.fixture
 def stuck(store):
     """Half of the data is on its way to brokers that have joined, when one of them dies and does not come back."""
-    play = Play(store, topics=((3, 2),) * 8)
+    play = Play(store, topics=((3, 2),) * 8, patience=60)
     play.until(play.at_rest, 60)
     for partition in play.kafka.topics:
         partition.size = 256 << 20
@@ -165,7 +165,7 @@ def moving(play):
 
 
 def test_what_was_under_way_is_taken_back_when_more_brokers_are_given_up(stuck):
-    stuck.until(lambda: stuck.open().work.setback, 700)
+    stuck.until(lambda: stuck.open().work.setback, 100)
     stuck.run(5)
     assert not moving(stuck)
     assert not stuck.kafka.moving.slowed
@@ -184,7 +184,7 @@ def test_what_was_under_way_is_taken_back_when_more_brokers_are_given_up(stuck):
 
 @pytest.mark.parametrize("crash_after", [None, 0])
 def test_limits_that_a_late_failure_leaves_on_a_broker_are_lifted_when_it_is_back(stuck, crash_after):
-    stuck.until(lambda: stuck.open() is None, 1500)
+    stuck.until(lambda: stuck.open() is None, 200)
     (operation,) = stuck.operations()
     assert "and it is not back yet" in operation.error_string
     assert stuck.kafka.moving.rates, "there is nothing left to lift, so the rest proves nothing"
@@ -198,7 +198,7 @@ def test_limits_that_a_late_failure_leaves_on_a_broker_are_lifted_when_it_is_bac
 
 
 def test_a_control_plane_that_dies_while_it_takes_moves_back_leaves_none(stuck):
-    stuck.until(lambda: stuck.open().work.setback, 700)
+    stuck.until(lambda: stuck.open().work.setback, 100)
     for _ in range(12):
         stuck.machine.crash_after = 0
         stuck.run(2)
@@ -209,7 +209,7 @@ def test_a_control_plane_that_dies_while_it_takes_moves_back_leaves_none(stuck):
 
 
 def test_brokers_that_were_to_leave_when_a_late_failure_ended_the_operation_leave_all_the_same(store):
-    play = Play(store, topics=((3, 2),) * 3)
+    play = Play(store, topics=((3, 2),) * 3, patience=60)
     play.until(play.at_rest, 60)
     assert play.scale_out()
     play.fail_starts(play.node(4), 1_000_000)
@@ -217,7 +217,7 @@ def test_brokers_that_were_to_leave_when_a_late_failure_ended_the_operation_leav
     assert play.kafka.make_topic("early", 6, 3, 2)
     play.refuse_starts(play.node(0), 1_000_000)
     play.kill(play.node(0))
-    play.until(lambda: play.open() is None, 1500)
+    play.until(lambda: play.open() is None, 200)
     assert [place.id.number for place in play.record().spec.brokers if place.leaving], "nothing has to leave any more"
     assert {4, 6} & replicas(play), "brokers that must leave hold nothing"
     assert play.scale_out() is None, "nothing else may begin before"
