@@ -108,16 +108,22 @@ class Rehearsal:
 
 @contextmanager
 def rehearsal(
-    java: Java, kafka: Installed, plugin: Path, folder: Path, extra: Mapping[Role, Sequence[str]] | None = None
+    java: Java,
+    kafka: Installed,
+    plugin: Path,
+    folder: Path,
+    extra: Mapping[Role, Sequence[str]] | None = None,
+    user: Mapping[str, str] | None = None,
 ) -> Iterator[Rehearsal]:
-    """The cluster, serving, inside the block; `extra` are further Java flags of each role. `folder` is taken away after.
+    """The cluster, serving, inside the block; `extra` are further Java flags of each role, `user` a user's own properties.
+    `folder` is taken away after.
 
     Raises RehearsalError where it does not come up, or a node does not end well."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
     try:
         spec = _spec(kafka)
-        show = _write(spec, kafka, folder)
+        show = _write(spec, kafka, folder, user or {})
         nodes: list[tuple[subprocess.Popen[bytes], Path]] = []
         with ExitStack() as stack:
             # Entered in this order, left in the other: the broker goes first, while it still has a controller.
@@ -162,7 +168,7 @@ def _spec(kafka: Installed) -> ClusterSpec:
     )
 
 
-def _write(spec: ClusterSpec, kafka: Installed, folder: Path) -> Rehearsal:
+def _write(spec: ClusterSpec, kafka: Installed, folder: Path, user: Mapping[str, str]) -> Rehearsal:
     """Every file of both nodes, as a provider would write them."""
     now = datetime.now(UTC)
     home, inner = Authority.create("rehearsal", now, days=2), Authority.create("rehearsal inner", now, days=2)
@@ -189,7 +195,7 @@ def _write(spec: ClusterSpec, kafka: Installed, folder: Path) -> Rehearsal:
             authorizer=AUTHORIZER,
             cores=1,
             unclean_leader_election=False,
-            user={"offsets.topic.num.partitions": "1", "group.initial.rebalance.delay.ms": "0"},
+            user={"offsets.topic.num.partitions": "1", "group.initial.rebalance.delay.ms": "0", **user},
         )
         files = {
             properties.SERVER_PROPERTIES: server,

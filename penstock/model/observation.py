@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
-from penstock.model.operation import OpenOperation
+from penstock.model.operation import OpenOperation, Work
 from penstock.model.rebalance import Balance, Traffic
 from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
 from penstock.model.volume import VolumeUse
@@ -213,6 +213,21 @@ class ClusterView:
     """Whether the provider can enlarge a filesystem while its node runs."""
     depth: int = 1
     """1: nodes; 2: and quorum and brokers; 3: and partitions."""
+
+    @property
+    def scaling(self) -> OpenOperation | None:
+        """The open operation where it is about which brokers may have replicas."""
+        return self.operation if self.operation is not None and self.operation.scales else None
+
+    @property
+    def work(self) -> Work:
+        """What is written down about moving partitions: with that operation, or with the status where one failed too early."""
+        return self.scaling.work if self.scaling is not None else Work(throttles=self.status.throttled)
+
+    @property
+    def own_topics(self) -> frozenset[str]:
+        """Topics whose throttles are the loop's to set and to lift."""
+        return frozenset((*self.work.throttles, *self.status.throttled))
 
     def sighting(self, node: NodeId) -> Observed[Sighting]:
         return self.sightings.get(node, Unknown("the provider did not mention it"))

@@ -89,6 +89,8 @@ class Work:
     """How long producers waited before anything moved; None until that was measured."""
     throttles: tuple[str, ...] = ()
     """Topics whose throttles are this operation's to set and to lift; written down before they are set."""
+    moves: tuple[str, ...] = ()
+    """Partitions that it ordered to move, as long as they do: `orders-3`. What else moves is somebody else's."""
 
 
 @frozen

@@ -372,3 +372,8 @@ class Plan:
     """Why nothing can help, where a rule knows it at once (cause and fix)."""
     roll: Roll | None = None
     """What is still to be restarted; None where nothing is."""
+
+    @property
+    def ordered(self) -> tuple[Move, ...]:
+        """Everything that is to move by it."""
+        return tuple(move for each in self.actions if isinstance(each.action, Reassign) for move in each.action.moves)

@@ -186,3 +186,6 @@ class ClusterStatus:
     pace: Pace = Pace()
     filled: Mapping[str, int] = field(factory=dict)
     """Node name, or `disk`, -> the highest of `fullness.LEVELS` (percent) that its volume has reached; absent below all."""
+    throttled: tuple[str, ...] = ()
+    """Topics that an operation may have left throttled which failed before it could lift that, and those that are moved because
+    it left brokers that must leave; limits of brokers with them."""

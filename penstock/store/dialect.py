@@ -94,7 +94,7 @@ def make_room(engine: sa.Engine) -> None:
     if engine.dialect.name != "sqlite":
         return
     for statements in (
-        ("CREATE TABLE room (filler BLOB)", f"INSERT INTO room VALUES (zeroblob({ROOM_BYTES}))"),  # noqa: S608 - our number
+        ("CREATE TABLE IF NOT EXISTS room (filler BLOB)", f"INSERT INTO room VALUES (zeroblob({ROOM_BYTES}))"),  # noqa: S608 - our number
         ("DROP TABLE room",),
     ):
         with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():

@@ -1,10 +1,11 @@
 """What a node said before it ended, without the stack below it."""
 
 from attrs import evolve
-from fakes.views import NOW, broker, three_brokers
+from fakes.views import NOW, ago, broker, three_brokers
 
 from penstock.control.cluster.sentences import last_words, quoting
 from penstock.model.observation import Gone
+from penstock.model.plan import Start
 
 
 def test_a_stack_trace_says_its_deepest_cause():
@@ -27,3 +28,31 @@ def test_a_wait_for_a_node_that_keeps_ending_tells_its_last_words():
     assert wait.because.endswith("(exit status 1); its last words: the disk is spoiled")
     assert wait.until == next(w.until for w in seen.plan().waits if w.on == "broker 2")
     assert evolve(plan, waits=()) == evolve(seen.plan(), waits=())
+
+
+def test_a_node_whose_disk_fails_says_so_and_what_to_do():
+    log = [
+        "java.io.IOException: Input/output error",
+        "\tat a.b",
+        "ERROR Shutdown broker because all log dirs in /v have failed",
+    ]
+    seen = three_brokers().with_sighting(broker(2), Gone(NOW, "exit status 1", short_runs=3))
+    plan = quoting(seen.plan(), seen.view, lambda node, lines: log)
+    (wait,) = [wait for wait in plan.waits if wait.on == "broker 2"]
+    assert "all log dirs in /v have failed: java.io.IOException: Input/output error" in wait.because
+    assert "the volume is replaced where others have its data" in wait.because
+
+
+def test_the_start_of_a_node_that_halted_tells_why_it_did():
+    log = ["java.io.IOException: Input/output error", "ERROR Shutdown broker because all log dirs in /v have failed"]
+
+    def because(gone, lines):
+        seen = three_brokers().with_sighting(broker(2), gone)
+        plan = quoting(seen.plan(), seen.view, lambda node, count: lines)
+        return next(each.because for each in plan.actions if isinstance(each.action, Start))
+
+    halted = Gone(ago(100), "exit status 1")
+    assert because(halted, log) == f"broker 2 ended with exit status 1: {log[1]}: {log[0]}"
+    assert because(halted, ["INFO good"]) == "broker 2 ended with exit status 1"
+    killed = Gone(ago(100), "signal 9 (SIGKILL)")
+    assert because(killed, log) == "broker 2 ended with signal 9 (SIGKILL)", "what is in the log is of another day"

@@ -5,15 +5,24 @@ from datetime import timedelta
 import pytest
 from attrs import evolve
 from fakes.views import NOW, ago, broker, brokers_of, controller, three_brokers
+from inline_snapshot import snapshot
 
 from penstock.control.cluster.act import Failure
 from penstock.control.cluster.course import course
 from penstock.control.cluster.rebalance.step import weighed
-from penstock.control.cluster.retreat import HOPELESS_REFUSALS, HOPELESS_RUNS, LOST_RUNS, Way, gone_back, way
+from penstock.control.cluster.retreat import (
+    HOPELESS_REFUSALS,
+    HOPELESS_RUNS,
+    LOST_RUNS,
+    REMEDIES,
+    Way,
+    gone_back,
+    way,
+)
 from penstock.control.cluster.steps import STEPS
 from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
-from penstock.model.rebalance import Facts, Limits
+from penstock.model.rebalance import Facts, Limits, Traffic
 
 PATIENCE = timedelta(seconds=600)
 LONG_AGO = ago(700)
@@ -133,19 +142,36 @@ def test_an_operation_that_was_given_up_fails_when_the_cluster_is_what_it_was():
     assert after(outdated(), given_up).ending is None, "brokers still run what was given up"
     assert after(three_brokers().out_of_sync(1), given_up).ending is None
     ending = after(three_brokers(), given_up).ending
-    assert (ending.state, ending.code, ending.why) == (OperationState.UPDATE_FAILED, "NO_PROGRESS", "it waited")
+    assert (ending.state, ending.code) == (OperationState.UPDATE_FAILED, "NO_PROGRESS")
+    assert ending.why == snapshot(
+        "it waited; the cluster is what it was before. Mend what it waited for (`penstock explain` tells what is so now), and ask again."
+    )
 
 
 def test_the_way_back_has_its_time_too():
     given_up = idle(operation(work=Work(setback=Setback("NO_PROGRESS", "it waited"))), outdated())
-    assert after(outdated(), given_up).ending.why == ("it waited; and it is not back yet: waits for broker 1: it rests")
+    assert after(outdated(), given_up).ending.why == snapshot(
+        "it waited; and it is not back yet: waits for broker 1: it rests. Mend what it waited for (`penstock explain` tells what is so now), and ask again."
+    )
+    assert "not back yet: the cluster did not come to serve" in after(outdated(), given_up, waiting=()).ending.why
 
 
 def test_a_node_that_cannot_run_with_what_was_there_before_either_is_left_to_healing():
     given_up = operation(work=Work(setback=Setback("BROKER_CANNOT_START", "it ended"), marked=NOW))
     assert after(three_brokers().with_sighting(broker(1), gone(LOST_RUNS - 1)), given_up).ending is None
     ending = after(three_brokers().with_sighting(broker(1), gone(LOST_RUNS)), given_up).ending
-    assert ending.why == "it ended; and it is not back yet: waits for broker 1: it rests"
+    assert ending.why == snapshot(
+        "it ended; and it is not back yet: waits for broker 1: it rests. Mend what its log tells (`penstock logs`), or ask for something else."
+    )
+
+
+@pytest.mark.parametrize("code", sorted(REMEDIES))
+def test_an_operation_that_failed_tells_why_what_became_of_it_and_what_to_do(code):
+    for kind, target in ((KIND.UPDATE_BROKER_TYPE, BEFORE), (KIND.UPDATE_BROKER_EBS_VOLUME, BEFORE)):
+        given_up = operation(kind, target, work=Work(setback=Setback(code, "it ended"), marked=NOW))
+        why, then, remedy = after(three_brokers(), given_up).ending.why.replace("; ", ". ", 1).split(". ", 2)
+        assert (why, remedy) == ("it ended", REMEDIES[code])
+        assert then
 
 
 def test_steps_stand_still_on_the_way_back():
@@ -175,6 +201,28 @@ def test_brokers_that_joined_leave_again_unless_all_of_them_serve():
     assert held.ending is None, "whether moves are still throttled is not known"
     ended = after(six.but(balance=Known(weighed(Facts((), ()), Limits()))), at.operation).ending
     assert (ended.code, ended.stays) == ("NO_PROGRESS", True)
+
+
+def test_an_operation_whose_way_back_takes_too_long_says_what_it_leaves_throttled():
+    six = brokers_of(6)
+    joined = (Step("START_BROKERS", "COMPLETED"), Step("MOVE_PARTITIONS", "IN_PROGRESS"))
+    work = Work(setback=Setback("NO_PROGRESS", "it waited", stays=True), throttles=("orders",))
+    open_ = idle(operation(KIND.INCREASE_BROKER_COUNT, SCALED, steps=joined, work=work), six)
+    assert after(six, open_).ending.throttled == ("orders",), "it is not known whether it is lifted"
+    seen = six.but(balance=Known(weighed(Facts((), ()), Limits())), traffic=Traffic(limits={1: 100}))
+    open_ = idle(open_, seen)
+    assert after(seen, open_).ending.throttled == ("orders",)
+    assert after(seen.but(traffic=Traffic(limits={1: None})), open_).ending.throttled == ()
+
+
+def test_an_operation_is_never_over_while_something_is_here_of_a_broker_that_has_left():
+    six = brokers_of(6)
+    work = Work(setback=Setback("NO_PROGRESS", "it waited"))
+    five = six.with_spec(nodes=six.view.spec.without(broker(6)).nodes, retired=(broker(6),))
+    open_ = idle(operation(KIND.INCREASE_BROKER_COUNT, SCALED, work=work), five)
+    assert after(five, open_).ending is None, "it would be a stranger from now on, and left alone"
+    gone_too = five.but(sightings={node: seen for node, seen in five.view.sightings.items() if node != broker(6)})
+    assert after(gone_too, open_).ending
 
 
 def test_brokers_that_were_to_leave_stay_unless_one_has_left():

@@ -1,16 +1,20 @@
 """Partitions take their share of brokers that joined, and only then is the operation done."""
 
+from datetime import timedelta
+
 from attrs import evolve
-from fakes.views import ago, brokers_of
+from fakes.views import NOW, ago, brokers_of
 
 from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.rules.rebalance import rebalance
+from penstock.control.cluster.state import status
 from penstock.control.cluster.steps import finished, progress, returned
 from penstock.model.observation import Gone, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
 from penstock.model.plan import Cancel, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Throttled, Traffic
+from penstock.model.spec import ClusterState
 
 GIB = 2**30
 
@@ -293,3 +297,77 @@ def test_an_operation_that_is_given_up_leaves_no_throttle():
     assert {act.rate for act in acts(seen, Limit)} == {None}
     assert not returned(seen.view, seen.view.operation)
     assert returned(seen.but(traffic=FREE).view, seen.view.operation)
+
+
+GIVEN_UP = Work(throttles=("orders",), moves=("orders-3",), setback=Setback("NO_PROGRESS", "it waits"))
+
+
+def test_what_it_ordered_is_taken_back_when_it_is_given_up_and_nothing_that_somebody_else_did():
+    seen = last_one(facts(6, CROWDED))
+    theirs = evolve(seen.partitions[1], replicas=(*seen.partitions[1].replicas, 5), adding=(5,), removing=(2,))
+    both = evolve(seen, partitions=tuple(theirs if p.index == theirs.index else p for p in seen.partitions))
+    turned = growing(Known(both), work=GIVEN_UP)
+    assert [act.partitions for act in acts(turned, Cancel)] == [(("orders", 3),)]
+    assert not returned(turned.but(traffic=FREE).view, turned.view.operation)
+    rest = turned.but(traffic=FREE, balance=Known(weighed(evolve(both, partitions=(theirs,)), Limits())))
+    assert not acts(rest, Cancel)
+    assert returned(rest.view, rest.view.operation)
+
+
+def test_what_has_no_old_replica_in_sync_is_not_taken_back():
+    seen = last_one(facts(6, CROWDED))
+    alone = evolve(seen, partitions=tuple(evolve(p, isr=p.adding) if p.adding else p for p in seen.partitions))
+    assert not acts(growing(Known(alone), work=GIVEN_UP), Cancel)
+
+
+def test_what_it_orders_is_written_down_until_it_has_ended():
+    seen = growing(Known(facts(6, CROWDED)))
+    ordered = seen.plan(rebalance).ordered
+    work = kept(seen.view.operation.work, seen.view, ordered)
+    assert set(work.moves) == {f"orders-{move.key[1]}" for move in ordered if move.adding}
+    assert len(work.moves) > 1
+    moving = seen.but(balance=Known(weighed(under_way(facts(6, CROWDED)), Limits())))
+    assert kept(evolve(work, moves=("orders-0", "orders-1")), moving.view).moves == ("orders-0",)
+
+
+def test_a_broker_that_is_away_does_not_keep_the_others_throttled():
+    left = going(throttled={"orders": Throttled(frozenset({(0, 1)}))}, limits=dict.fromkeys(range(1, 6), 100))
+    seen = growing(Known(last_one(facts(6, CROWDED))), left, work=GIVEN_UP)
+    away = seen.with_sighting(seen.view.layout[5].id, Gone(None, "signal 9 (SIGKILL)"))
+    assert acts(away, Throttle)[0].topics == {"orders": None}
+    assert {(act.target.number, act.rate) for act in acts(away, Limit)} == {(n, None) for n in range(1, 6)}
+    assert acts(away, Cancel)
+
+
+def left_behind(traffic, *, balance=None):
+    """No operation any more, and one that failed had throttled a topic."""
+    seen = brokers_of(6).but(balance=balance or Known(weighed(facts(6, LEVEL), Limits())), traffic=traffic)
+    return seen.with_status(throttled=("orders",))
+
+
+def test_what_a_failed_operation_left_is_lifted_by_healing_and_nothing_of_the_users():
+    theirs = Throttled(frozenset({(0, 1)}))
+    seen = left_behind(going(throttled={"orders": theirs, "theirs": theirs}))
+    plan = seen.plan(rebalance)
+    assert acts(seen, Throttle)[0].topics == {"orders": None}
+    assert {(act.target.number, act.rate) for act in acts(seen, Limit)} == {(n, None) for n in range(1, 7)}
+    assert all(reasoned.heals for reasoned in plan.actions)
+    after = status(seen.view, plan, NOW, timedelta(seconds=60))
+    assert (after.state, after.throttled) == (ClusterState.HEALING, ("orders",))
+
+
+def test_it_is_forgotten_when_every_broker_was_seen_without_it():
+    clean = left_behind(FREE)
+    assert clean.plan(rebalance).actions == ()
+    assert status(clean.view, clean.plan(rebalance), NOW, timedelta(seconds=60)).throttled == ()
+    one_away = left_behind(Traffic(limits=dict.fromkeys(range(1, 6))))
+    assert status(one_away.view, one_away.plan(rebalance), NOW, timedelta(seconds=60)).throttled == ("orders",)
+    unknown = left_behind(FREE, balance=Unknown("no broker answers"))
+    assert "heals" in unknown.text(rebalance)
+    assert status(unknown.view, unknown.plan(rebalance), NOW, timedelta(seconds=60)).throttled == ("orders",)
+
+
+def test_the_next_operation_lifts_what_the_last_one_left():
+    left = going(throttled={"old": Throttled(frozenset({(0, 1)}))})
+    seen = growing(Known(facts(6, CROWDED)), left).with_status(throttled=("old",))
+    assert acts(seen, Throttle)[0].topics["old"] is None

@@ -24,11 +24,40 @@ def actions(seen, *rules):
     return [reasoned.action for reasoned in seen.plan(*rules).actions]
 
 
-def test_every_volume_that_is_too_small_grows_at_once():
+def test_every_directory_that_is_too_small_grows_at_once():
     assert having(100, 200, 100).text() == snapshot("""\
 grow the volume of broker 1 to 200 GiB | 200 GiB are wanted and the volume of broker 1 has 100
 grow the volume of broker 3 to 200 GiB | 200 GiB are wanted and the volume of broker 3 has 100\
 """)
+
+
+def test_filesystems_grow_one_after_another_each_when_the_last_is_served_from():
+    seen = having(100, 100, 200, kind=VolumeKind.FILESYSTEM)
+    assert seen.text(storage) == snapshot("""\
+grow the volume of broker 1 to 200 GiB | 200 GiB are wanted and the volume of broker 1 has 100
+waits for broker 2: 200 GiB are wanted and the volume of broker 2 has 100; one volume at a time, and broker 1 must serve first\
+""")
+    assert actions(having(200, 100, 200, kind=VolumeKind.FILESYSTEM), storage) == [Grow(seen.view.node(broker(2)))]
+
+
+@pytest.mark.parametrize("away", ["silent", "dead"])
+def test_no_filesystem_grows_while_another_one_is_in_doubt(away):
+    grown = having(200, 100, 200, kind=VolumeKind.FILESYSTEM)
+    use = grown.view.volume(broker(1))
+    hurt = grown.silent(broker(1), 5) if away == "silent" else grown.killed(broker(1), volume=use)
+    assert actions(hurt, storage) == []
+    assert hurt.text(storage) == snapshot(
+        "waits for broker 2: 200 GiB are wanted and the volume of broker 2 has 100; one volume at a time, and broker 1 must serve first"
+    )
+    gone = grown.killed(broker(1), volume=None)
+    assert [type(action) for action in actions(gone, storage)] == [Grow], (
+        "what cannot be looked at was not grown just now"
+    )
+
+
+def test_one_that_does_not_serve_for_another_reason_may_be_the_one_that_grows():
+    seen = having(100, 200, 200, kind=VolumeKind.FILESYSTEM).silent(broker(1), 5)
+    assert actions(seen, storage) == [Grow(seen.view.node(broker(1)))]
 
 
 def test_a_larger_one_is_satisfied():

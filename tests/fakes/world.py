@@ -222,6 +222,7 @@ class Machine:
         if self.volumes.get(node.id) != node.incarnation:
             raise ComputeError(f"the volume of {node.id} is not there. Put it back.")
         if self.sizes[node.id] < node.resources.volume_gib:
+            self.before("grow", node.id)
             self.sizes[node.id] = node.resources.volume_gib
             self.verbs.append(f"grow {node.id}")
         self.called()

@@ -8,7 +8,7 @@ import ssl
 import struct
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,10 +17,12 @@ import pytest
 from kafka.protocol.admin import (
     AlterClientQuotasRequest,
     CreateAclsRequest,
+    DeleteAclsRequest,
     IncrementalAlterConfigsRequest,
     UpdateFeaturesRequest,
 )
 from kafka.protocol.consumer import FetchRequest
+from kafka.protocol.metadata import MetadataRequest
 
 from penstock.kafka import canary, plugin, questions, versions
 from penstock.kafka.listeners import CLIENT, REPLICATION
@@ -42,7 +44,8 @@ def show(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     runtime = prepare(request.param, CACHE)
     archives = {role: runtime.archives.flags(role, 256) for role in Role}
     folder = tmp_path_factory.mktemp("cluster") / "nodes"
-    with rehearsal(runtime.java, runtime.kafka, runtime.plugin, folder, archives) as running:
+    makes = {"auto.create.topics.enable": "true"}
+    with rehearsal(runtime.java, runtime.kafka, runtime.plugin, folder, archives, makes) as running:
         running.use()
         yield running
 
@@ -77,6 +80,13 @@ def set_config(opened: Connection, kind: int, name: str, key: str, value: str) -
         resources=[resource(resource_type=kind, resource_name=name, configs=[change])], validate_only=False
     )
     return int(call(opened, asked, 1).responses[0].error_code)
+
+
+def becomes(asked: Callable[[], int], code: int) -> None:
+    """What was ordered is known everywhere a moment later: asked again and again, the answer is that error code."""
+    until = time.monotonic() + 30
+    while (answer := asked()) != code:
+        assert time.monotonic() < until, f"the error code stays {answer}, and {code} was to come"
 
 
 def change_voters(show: Rehearsal, listener: str, api: int, tls: ssl.SSLContext | None = None) -> int:
@@ -142,11 +152,63 @@ def test_a_stranger_cannot_change_the_control_planes_own_topics(stranger: Connec
     assert grown.results[0].error_code == TOPIC_REFUSED
     deleted = call(stranger, questions.delete_topic(canary.TOPIC, 5000), 6)
     assert deleted.responses[0].error_code == TOPIC_REFUSED
-    assert call(stranger, questions.create_topic("theirs", 1, 1, {}, 5000), 7).topics[0].error_code == 0
+    assert make(stranger, "theirs") == 0
     assert call(stranger, questions.delete_topic("theirs", 5000), 6).responses[0].error_code == 0
-    until = time.monotonic() + 30
-    while produced(plane) != 0:  # the topic's leader takes office a moment after its making
-        assert time.monotonic() < until, "the control plane cannot write to its own topic"
+    becomes(lambda: produced(plane), 0)  # the topic's leader takes office a moment after its making
+
+
+def make(opened: Connection, topic: str) -> int:
+    return int(call(opened, questions.create_topic(topic, 1, 1, {}, 5000), 7).topics[0].error_code)
+
+
+def asked_for(opened: Connection, topic: str) -> int:
+    """The error code of metadata that makes the topic where it is not there."""
+    wanted = MetadataRequest(topics=[MetadataRequest.MetadataRequestTopic(name=topic)], allow_auto_topic_creation=True)
+    return int(call(opened, wanted, 12).topics[0].error_code)
+
+
+def there(opened: Connection) -> set[str]:
+    return {topic.name for topic in call(opened, questions.topics(), 12).topics}
+
+
+def rule(operation: int, kind: int, name: str, principal: str, permission: int) -> Any:
+    """An ACL on one topic (kind 2), or on the cluster (4): ALLOW is 3, DENY is 2."""
+    creation: Any = CreateAclsRequest.AclCreation
+    return creation(
+        resource_type=kind, resource_name=name, resource_pattern_type=3, principal=principal, host="*",
+        operation=operation, permission_type=permission,
+    )  # fmt: skip
+
+
+def test_a_stranger_makes_topics_and_none_with_a_name_that_is_reserved(stranger: Connection) -> None:
+    assert make(stranger, "__amazon_msk_theirs") == TOPIC_REFUSED
+    assert make(stranger, "made") == 0
+    assert asked_for(stranger, "__amazon_msk_asked_for") == TOPIC_REFUSED
+    becomes(lambda: asked_for(stranger, "asked-for"), 0)
+    present = there(stranger)
+    assert {"made", "asked-for"} <= present
+    assert not {name for name in present if name.startswith("__amazon_msk_")} - {canary.TOPIC}
+
+
+def test_who_may_create_on_the_cluster_may_make_a_topic_that_is_anothers_and_nobody_else_may(
+    stranger: Connection, plane: Connection
+) -> None:
+    """As in Kafka itself; an ACL on a topic keeps from it whoever it does not name."""
+    create, allow, deny = 5, 3, 2
+    rules = [
+        rule(create, 2, "guarded", "User:alice", allow),
+        rule(create, 4, "kafka-cluster", "User:ANONYMOUS", deny),
+    ]
+    assert [each.error_code for each in call(plane, CreateAclsRequest(creations=rules), 3).results] == [0, 0]
+    becomes(lambda: make(stranger, "guarded"), TOPIC_REFUSED)
+    assert make(stranger, "nobodys") == 0
+    match: Any = DeleteAclsRequest.DeleteAclsFilter
+    on_the_cluster = match(
+        resource_type_filter=4, resource_name_filter=None, pattern_type_filter=1, principal_filter=None,
+        host_filter=None, operation=1, permission_type=1,
+    )  # fmt: skip
+    assert call(plane, DeleteAclsRequest(filters=[on_the_cluster]), 3).filter_results[0].error_code == 0
+    becomes(lambda: make(stranger, "guarded"), 0)
 
 
 def test_what_belongs_to_clients_stays_theirs(stranger: Connection) -> None:
@@ -156,11 +218,7 @@ def test_what_belongs_to_clients_stays_theirs(stranger: Connection) -> None:
     change = quota.OpData(key="producer_byte_rate", value=1e6, remove=False)
     asked = AlterClientQuotasRequest(entries=[quota(entity=[entity], ops=[change])], validate_only=False)
     assert call(stranger, asked, 1).entries[0].error_code == 0
-    rule: Any = CreateAclsRequest.AclCreation
-    allow = rule(
-        resource_type=2, resource_name="other", resource_pattern_type=3, principal="User:alice", host="*", operation=3,
-        permission_type=3,
-    )  # fmt: skip
+    allow = rule(3, 2, "other", "User:alice", 3)
     assert call(stranger, CreateAclsRequest(creations=[allow]), 3).results[0].error_code == 0
 
 

@@ -58,6 +58,8 @@ class Judge:
     """Brokers whose storage was given up, until they have everything again."""
     quarantined: list[NodeId] = field(factory=list)
     """Nodes whose storage was put away in this pass."""
+    grown: int = 0
+    """The last pass in which storage was made larger that was in use."""
 
     # -- what it is told
 
@@ -118,6 +120,12 @@ class Judge:
             case "rehouse":
                 self._judge_storage(node)
                 self.rebuilt.add(node)
+            case "grow":
+                brokers = [place.id for place in self._spec().brokers if place.id in self.play.machine.volumes]
+                away = [other for other in brokers if other != node and not self._believable(other.number)]
+                assert not away, f"the volume of {node} is grown while {away} do not serve"
+                assert self.grown < self.play.passes, f"the volume of {node} is grown beside another one"
+                self.grown = self.play.passes
             case "quarantine":
                 assert node in self._spec().retired, f"the volume of {node} was put away, and it has not retired"
                 assert process is None, f"the volume of {node} was taken from under it"

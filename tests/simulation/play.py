@@ -73,6 +73,8 @@ class Play:
     wake_ups: bool = True
     network_address: str | None = None
     """The setting, as the next control plane reads it."""
+    patience: float = 600.0
+    """Seconds without progress after which an operation is given up: the setting."""
     cluster: ClusterId = field(factory=lambda: ClusterId(f"{uuid4()}-1"))
     machine: Machine = field(factory=Machine)
     kafka: FakeKafka = field(init=False)
@@ -126,7 +128,7 @@ class Play:
                 connect=lambda spec, layout: self.kafka,
                 issue=lambda spec, leaf: b"a leaf",
                 patience=timedelta(seconds=60),
-                operation_patience=timedelta(seconds=600),
+                operation_patience=timedelta(seconds=self.patience),
                 still_ours=lambda: self.store.term() == term,
                 network_address=self.network_address,
             )

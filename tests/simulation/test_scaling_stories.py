@@ -143,3 +143,92 @@ def test_a_broker_that_loses_its_volume_when_it_is_empty_leaves_all_the_same(six
     six.until(lambda: not six.kafka.holds(6) and len(six.kafka.moving.closed) == 3, 60)
     six.lose_volume(six.node(5))
     six.settle(200)
+
+
+@pytest.fixture
+def stuck(store):
+    """Half of the data is on its way to brokers that have joined, when one of them dies and does not come back."""
+    play = Play(store, topics=((3, 2),) * 8, patience=60)
+    play.until(play.at_rest, 60)
+    for partition in play.kafka.topics:
+        partition.size = 256 << 20
+    assert play.scale_out()
+    play.until(lambda: len(moving(play)) > 1 and play.kafka.moving.slowed, 60)
+    play.refuse_starts(play.node(4), 1_000_000)
+    play.kill(play.node(4))
+    yield play
+    play.clear_up()
+
+
+def moving(play):
+    return [partition.key for partition in play.kafka.topics if partition.adding]
+
+
+def test_what_was_under_way_is_taken_back_when_more_brokers_are_given_up(stuck):
+    stuck.until(lambda: stuck.open().work.setback, 100)
+    stuck.run(5)
+    assert not moving(stuck)
+    assert not stuck.kafka.moving.slowed
+    assert set(stuck.kafka.moving.rates) <= {5}, "brokers that serve are slowed down still"
+    stuck.machine.ill(stuck.node(4)).refuses = 0
+    stuck.until(lambda: stuck.open() is None, 60)
+    (operation,) = stuck.operations()
+    assert (operation.state, operation.error_code) == (OperationState.UPDATE_FAILED, "NO_PROGRESS")
+    assert "the brokers that joined stay" in operation.error_string
+    assert not stuck.kafka.moving.rates
+    stuck.until(lambda: stuck.state is ClusterState.ACTIVE, 60)
+    assert stuck.scale_in()
+    stuck.settle(300)
+    assert replicas(stuck) == {1, 2, 3}
+
+
+@pytest.mark.parametrize("crash_after", [None, 0])
+def test_limits_that_a_late_failure_leaves_on_a_broker_are_lifted_when_it_is_back(stuck, crash_after):
+    stuck.until(lambda: stuck.open() is None, 200)
+    (operation,) = stuck.operations()
+    assert "and it is not back yet" in operation.error_string
+    assert stuck.kafka.moving.rates, "there is nothing left to lift, so the rest proves nothing"
+    assert stuck.record().status.throttled == ("orders",)
+    stuck.machine.ill(stuck.node(4)).refuses = 0
+    stuck.machine.crash_after = crash_after
+    stuck.run(20)
+    stuck.settle(60)
+    assert not stuck.kafka.moving.rates
+    assert stuck.record().status.throttled == ()
+
+
+def test_a_control_plane_that_dies_while_it_takes_moves_back_leaves_none(stuck):
+    stuck.until(lambda: stuck.open().work.setback, 100)
+    for _ in range(12):
+        stuck.machine.crash_after = 0
+        stuck.run(2)
+    stuck.machine.crash_after = None
+    stuck.run(5)
+    assert not moving(stuck)
+    assert not stuck.kafka.moving.slowed
+
+
+def test_brokers_that_were_to_leave_when_a_late_failure_ended_the_operation_leave_all_the_same(store):
+    play = Play(store, topics=((3, 2),) * 3, patience=60)
+    play.until(play.at_rest, 60)
+    assert play.scale_out()
+    play.fail_starts(play.node(4), 1_000_000)
+    play.until(lambda: play.kafka.serves(4) and play.kafka.serves(6), 60)
+    assert play.kafka.make_topic("early", 6, 3, 2)
+    play.refuse_starts(play.node(0), 1_000_000)
+    play.kill(play.node(0))
+    play.until(lambda: play.open() is None, 200)
+    assert [place.id.number for place in play.record().spec.brokers if place.leaving], "nothing has to leave any more"
+    assert {4, 6} & replicas(play), "brokers that must leave hold nothing"
+    assert play.scale_out() is None, "nothing else may begin before"
+    play.machine.ill(play.node(0)).refuses = 0
+    play.machine.ill(play.node(4)).fails = 0
+    play.settle(120)
+    assert [place.id.number for place in play.record().spec.brokers] == [1, 2, 3]
+    assert play.record().spec.retired == ()
+    assert not play.kafka.moving.slowed
+    assert play.record().status.throttled == ()
+    assert play.scale_out()
+    play.settle(200)
+    assert replicas(play) == {1, 2, 3, 4, 5, 6}
+    play.clear_up()

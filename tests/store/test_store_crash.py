@@ -38,6 +38,20 @@ event.listen(Engine, "after_cursor_execute", die)
 Store(sys.argv[1], bytes(range(32)))
 """
 
+DIES_WHILE_MAKING_ROOM = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from penstock.store.store import Store
+
+def die(connection, cursor, statement, *rest):
+    if "DROP TABLE room" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store = Store(sys.argv[1], bytes(range(32)))
+event.listen(Engine, "before_cursor_execute", die)
+store.raise_term()
+"""
+
 
 def test_every_acknowledged_commit_survives_kill_9(
     url: str, key: bytes, another_process: Callable[..., Popen[str]]
@@ -73,3 +87,16 @@ def test_a_kill_in_the_middle_of_the_first_migration_leaves_nothing_to_repair(
     with store.read() as tx:
         assert len(tx.identity.account()) == 12
     store.close()
+
+
+def test_a_kill_while_room_is_made_keeps_no_later_control_plane_out(
+    url: str, key: bytes, another_process: Callable[..., Popen[str]]
+) -> None:
+    assert another_process(DIES_WHILE_MAKING_ROOM, url).wait(30) == -signal.SIGKILL
+    store = Store(url, key)
+    store.raise_term()
+    store.close()
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        assert "room" not in sa.inspect(connection).get_table_names()
+    engine.dispose()

@@ -5,6 +5,9 @@ import java.util.List;
 import java.util.Set;
 
 import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.Resource;
+import org.apache.kafka.common.resource.ResourcePattern;
 import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.security.auth.KafkaPrincipal;
 import org.apache.kafka.metadata.authorizer.StandardAuthorizer;
@@ -19,8 +22,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>With {@code allow.everyone.if.no.acl.found=true}, MSK's default, Kafka alone would let an anonymous client unregister
  * brokers, remove voters, fetch as a replica and rewrite broker settings. Here these are denied to every principal without
- * the inner mark, whatever ACLs say. So are changes of the control plane's own topics, which anybody may read. Everything else
- * is Kafka's own decision.
+ * the inner mark, whatever ACLs say. So are changes of the control plane's own topics, which anybody may read, and making one.
+ * Everything else is Kafka's own decision.
  *
  * <p>Invariant: an inner principal's name begins with {@link #MARK}, which no TLS subject and no SCRAM login can produce;
  * only the inner listeners' mapping rules do. It runs on brokers and on controllers, where forwarded requests keep their
@@ -54,6 +57,15 @@ public class Authorizer extends StandardAuthorizer {
         49   // AlterClientQuotas
     );
 
+    /** DescribeCluster: asks what its client may do and does none of it, so it is told Kafka's own answer. */
+    private static final int DESCRIBE_CLUSTER = 60;
+
+    /** The right to create any topic. Kafka does not write down that somebody lacks it: then each topic is asked about. */
+    private static final Action CREATE_ANY = new Action(
+        AclOperation.CREATE,
+        new ResourcePattern(ResourceType.CLUSTER, Resource.CLUSTER_NAME, PatternType.LITERAL), 1, true, false
+    );
+
     /** Beginning of the names of topics that belong to the control plane; MSK's begin so, too. */
     private static final String OWN_TOPICS = "__amazon_msk_";
 
@@ -67,9 +79,11 @@ public class Authorizer extends StandardAuthorizer {
 
     @Override
     public List<AuthorizationResult> authorize(AuthorizableRequestContext context, List<Action> actions) {
-        if (context.principal().getName().startsWith(MARK) || !refusesAny(context, actions)) {
+        if (context.principal().getName().startsWith(MARK) || actions.stream().noneMatch(a -> ours(context, a))) {
             return super.authorize(context, actions);
         }
+        boolean createsAny = actions.stream().anyMatch(Authorizer::creates)
+            && super.authorize(context, List.of(CREATE_ANY)).get(0) == AuthorizationResult.ALLOWED;
         List<AuthorizationResult> results = new ArrayList<>(actions.size());
         for (Action action : actions) {
             if (refuses(context, action)) {
@@ -78,6 +92,8 @@ public class Authorizer extends StandardAuthorizer {
                     context.principal(), action.operation(), context.clientAddress().getHostAddress(),
                     action.resourcePattern(), context.requestType());
                 results.add(AuthorizationResult.DENIED);
+            } else if (createsAny && creates(action)) {
+                results.add(AuthorizationResult.ALLOWED);
             } else {
                 results.addAll(super.authorize(context, List.of(action)));
             }
@@ -85,13 +101,14 @@ public class Authorizer extends StandardAuthorizer {
         return results;
     }
 
-    private static boolean refusesAny(AuthorizableRequestContext context, List<Action> actions) {
-        for (Action action : actions) {
-            if (refuses(context, action)) {
-                return true;
-            }
-        }
-        return false;
+    /** Is it more than Kafka's own decision? */
+    private static boolean ours(AuthorizableRequestContext context, Action action) {
+        return creates(action) || refuses(context, action);
+    }
+
+    /** Does it make a topic? Who may make any topic may make this one, too: Kafka asks for that first, and stops there. */
+    private static boolean creates(Action action) {
+        return action.operation() == AclOperation.CREATE && action.resourcePattern().resourceType() == ResourceType.TOPIC;
     }
 
     /** Does the action reach into the cluster itself? Group and transaction resources, and clients' topics, never do. */
@@ -106,6 +123,8 @@ public class Authorizer extends StandardAuthorizer {
             case CLUSTER_ACTION -> true;
             // Would delete any topic, unnamed: DeleteTopics then asks for each topic, which is what Kafka documents.
             case DELETE -> true;
+            // Would make any topic, unnamed: CreateTopics, and Metadata where it makes topics, then ask for each topic.
+            case CREATE -> context.requestType() != DESCRIBE_CLUSTER;
             case ALTER -> !ALTER_BY_CLIENTS.contains(context.requestType())
                 || context.requestType() == WRITE_TXN_MARKERS && KafkaPrincipal.ANONYMOUS.equals(context.principal());
             case ALTER_CONFIGS -> !ALTER_CONFIGS_BY_CLIENTS.contains(context.requestType());

@@ -5,6 +5,7 @@ image that is mounted already gets no second loop device, so its filesystem is n
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -72,9 +73,11 @@ def mounted(point: Path) -> bool:
 
 
 def mount(image: Path, point: Path) -> None:
-    """The image's filesystem is at the mount point, writable. A filesystem that went read-only is mounted once more."""
+    """The image's filesystem is at the mount point, writable. One that went read-only, or stopped itself, is mounted once more."""
     if mounted(point):
-        if writable(point):
+        with told(f"looking at {point}"):
+            whole = writable(point) and answers(point)
+        if whole:
             return
         unmount(point)
     with told(f"mounting {image}"):
@@ -135,6 +138,15 @@ def room(point: Path) -> tuple[int, int]:
 def writable(path: Path) -> bool:
     """Does the filesystem at a path take writes, by its mount? Raises OSError."""
     return not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+def answers(point: Path) -> bool:
+    """Can a file be made at a mount point? After a fault a filesystem may refuse all, and its mount does not show that."""
+    try:
+        os.close(os.open(point, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno != errno.EIO  # others, as no room, say nothing of a fault
+    return True
 
 
 def _lengthen(image: Path, size: int) -> None:

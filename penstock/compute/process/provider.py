@@ -14,7 +14,7 @@ from signal import Signals
 from threading import Lock
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf
-from penstock.compute.process import ballast, ending, files, filesystem, gauge, loopback, nodefile, process
+from penstock.compute.process import ballast, ending, files, filesystem, gauge, loopback, nodefile, probe, process
 from penstock.compute.process.addresses import IPV6_REMEDY, Addresses
 from penstock.compute.process.claims import REGISTRY
 from penstock.compute.process.files import told
@@ -109,7 +109,7 @@ class ProcessCompute:
     def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         """A volume in the node's place that is not its own goes to quarantine and the call raises ComputeError. A fresh volume
         is made for an incarnation that never ran: one that did and is missed is told by sightings (Bereft). A taken port and
-        a missing program are remembered: sightings say Blocked while they last."""
+        a missing program are remembered: sightings say Blocked while they last. After a run that failed the disk is tried."""
         with self._turn(node.id) as place:
             label = nodefile.read(self._witness.records, place, fence)
             if self._witness.alive(self._run(place)):
@@ -137,6 +137,8 @@ class ProcessCompute:
                     raise
                 place.record("refused").unlink(missing_ok=True)
             self._volumes.ensure(place, node, self._made(place))
+            if probe.due(self._witness.sight(place)):
+                probe.probe(place)
             with told(f"writing down the volume of {node.id}"):
                 self._gauge.first(place)
                 if self._made(place) != node.incarnation:

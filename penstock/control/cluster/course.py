@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
 
 from penstock.control.cluster.act import Failure
+from penstock.control.cluster.health import late
 from penstock.control.cluster.outcome import Ending, complete, running
 from penstock.control.cluster.rebalance.ledger import kept
-from penstock.control.cluster.retreat import LOST_RUNS, Way, hopeless, setback, way, worked
-from penstock.control.cluster.steps import finished, freed, progress, returned
+from penstock.control.cluster.retreat import LOST_RUNS, Way, cause, hopeless, setback, way, worked
+from penstock.control.cluster.steps import cleared, finished, freed, progress, returned
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
+from penstock.model.rebalance import Move
 from penstock.model.spec import ClusterStatus
 
 
@@ -43,8 +45,10 @@ def course(
     last_words: Callable[[NodeId], str],
     *,
     lost_sight: bool,
+    ordered: Iterable[Move] = (),
 ) -> Course:
-    """What this look makes of the open operation. `lost_sight`: nobody looked for a while before it."""
+    """What this look makes of the open operation. `lost_sight`: nobody looked for a while before it; `ordered`: what was
+    ordered after it."""
     if not status.completed or not view.layout:
         return Course(operation)  # of a cluster that is to go, or cannot be laid out now, nothing can be read
     if operation.work.setback is None:
@@ -53,16 +57,23 @@ def course(
             return Course(operation, Ending(complete(operation.kind), operation.kind))
     refused = [failure for failure in failures if failure.refused]
     work = worked(view, operation, refused, now, lost_sight=lost_sight)
-    operation = evolve(operation, work=kept(work, view))
+    operation = evolve(operation, work=kept(work, view, ordered))
     idle = now - (operation.work.marked or now)
     if (given_up := operation.work.setback) is not None:
-        lost = idle >= patience or hopeless(view, last_words, LOST_RUNS) is not None
-        late = f"; and it is not back yet: {'; '.join(status.waiting)}" if lost else ""
-        if late or (freed if given_up.stays else returned)(view, operation):
-            why = given_up.why + late
-            failed = Ending(OperationState.UPDATE_FAILED, operation.kind, given_up.code, why, given_up.stays)
-            return Course(operation, failed)
-        return Course(operation)
+        # Nobody but the operation knows of brokers that have left, until they are cleared away.
+        lost = cleared(view) and (idle >= patience or hopeless(view, last_words, LOST_RUNS) is not None)
+        if not lost and not (freed if given_up.stays else returned)(view, operation):
+            return Course(operation)
+        overdue = ("; ".join(status.waiting) or late(view)) if lost else ""
+        failed = Ending(
+            OperationState.UPDATE_FAILED,
+            operation.kind,
+            given_up.code,
+            cause(operation, given_up, overdue),
+            given_up.stays,
+            throttled=() if freed(view, operation) else operation.work.throttles,
+        )
+        return Course(operation, failed)
     chosen = way(view, operation)
     met = setback(view, operation, chosen, refused, status.waiting, idle, patience, last_words)
     if met is None:

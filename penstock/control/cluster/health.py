@@ -18,6 +18,8 @@ DEAF = timedelta(seconds=60)
 """A process that served in this run and has not answered for so long does no useful work, whatever it computes."""
 
 
+STARTS_WITHIN = timedelta(seconds=15)
+"""For so long a node that starts is looked at often."""
 REGISTERS = timedelta(seconds=60)
 """A starting broker is registered by then, or gets no further; Kafka itself gives a registration 60 s and ours waits 120 s."""
 ADVANCES = timedelta(minutes=10)
@@ -127,6 +129,12 @@ def frozen(node: NodeId, view: ClusterView, now: datetime) -> str | None:
     if silent is not None and now - silent >= DEAF:
         return f"{node} has not answered for {(now - silent).total_seconds():.0f} s"
     return None
+
+
+def starting(view: ClusterView, now: datetime) -> bool:
+    """Has a node of a cluster in use just been started? A new cluster's own nodes leave no core to spare for looking."""
+    runs = (view.running(node) for node in missing(view))
+    return view.status.completed and any(run is not None and now - run.since < STARTS_WITHIN for run in runs)
 
 
 def suspect(node: NodeId, view: ClusterView, now: datetime) -> bool:

@@ -104,8 +104,8 @@ class Observer:
             )
             view = self._memory.dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
             view = evolve(view, settings=self._settings(view, admin))
-        if depth >= PARTITIONS and (scaling := scaled_by(view)) is not None:
-            view = evolve(self._balanced(view, scaling, admin, now), depth=PARTITIONS)
+        if depth >= PARTITIONS and _weighed(view):
+            view = evolve(self._balanced(view, admin, now), depth=PARTITIONS)
             view = self._memory.settled(view, now)
         elif depth >= PARTITIONS:
             partitions = _known(admin.partitions) if brokers else Unknown("no broker runs")
@@ -113,7 +113,7 @@ class Observer:
             view = self._memory.settled(view, now)
         return view
 
-    def _balanced(self, view: ClusterView, operation: OpenOperation, admin: Admin, now: datetime) -> ClusterView:
+    def _balanced(self, view: ClusterView, admin: Admin, now: datetime) -> ClusterView:
         """With partitions, who holds how much of them, and what that costs. Reassignments are asked before and after:
         metadata lags."""
         mover, last = admin.mover(), self._reassignments
@@ -126,7 +126,7 @@ class Observer:
             dirs = {number: mover.log_dirs(number) for number in up}
             stored = {number: len(held(found)) for number, found in dirs.items()}
             cordoned = {number: closed for number in up if (closed := mover.cordoned(number)) is not None}
-            glimpse = glimpsed(admin, partitions, up, operation.work.throttles)
+            glimpse = glimpsed(admin, partitions, up, view.own_topics)
         except (KafkaError, ValueError) as error:
             return evolve(view, partitions=Unknown(str(error)), balance=Unknown(str(error)))
         leaving = {place.id for place in view.spec.brokers if place.leaving}
@@ -140,12 +140,13 @@ class Observer:
             )
             for node in nodes
         ]
-        if self._meter.operation != operation.id:
-            self._meter = Meter(operation.id)
+        operation = view.scaling.id if view.scaling is not None else ""
+        if self._meter.operation != operation:
+            self._meter = Meter(operation)
         facts = gather.facts(brokers, partitions, (last, before, self._reassignments), dirs, self._meter.rates)
         traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
         if not missing(view):  # what is measured while brokers start would be no measure
-            traffic = self._meter.look(facts, glimpse, operation.work.calm_ms, now)
+            traffic = self._meter.look(facts, glimpse, view.work.calm_ms, now)
         balance = weighed(facts, Limits() if traffic.rate is None else GENTLE)
         view = evolve(view, balance=Known(balance), traffic=traffic, stored=stored, cordoned=cordoned)
         return evolve(view, partitions=Known(partitions))
@@ -189,9 +190,10 @@ class Observer:
         }
 
 
-def scaled_by(view: ClusterView) -> OpenOperation | None:
-    """The open operation where it is about which brokers may have replicas."""
-    return view.operation if view.operation is not None and view.operation.scales else None
+def _weighed(view: ClusterView) -> bool:
+    """Is it to be known who holds how much? Brokers come or go, or what slowed their moves down is still to be lifted."""
+    leaving = any(place.leaving for place in view.spec.brokers)
+    return view.scaling is not None or leaving or bool(view.status.throttled)
 
 
 def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:

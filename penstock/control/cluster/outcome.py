@@ -67,9 +67,11 @@ class Ending:
     why: str | None = None
     stays: bool = False
     """It failed, and what it did come to stays."""
+    throttled: tuple[str, ...] = ()
+    """Topics that it may leave throttled, because it could not lift that."""
 
     def __str__(self) -> str:
-        return f"operation {self.kind} is {self.state}" + (f": {self.why}" if self.why else "")
+        return f"operation {self.kind} is {self.state}" + (f": {self.why.removesuffix('.')}" if self.why else "")
 
 
 def ended(spec: ClusterSpec, operation: OpenOperation, ending: Ending) -> ClusterSpec:

@@ -14,7 +14,7 @@ from penstock.control.cluster import sentences
 from penstock.control.cluster.act import Done, Failure, Hands, carry_out
 from penstock.control.cluster.course import Course, course
 from penstock.control.cluster.draft import PARTITIONS
-from penstock.control.cluster.health import missing
+from penstock.control.cluster.health import missing, starting
 from penstock.control.cluster.layout import lay_out
 from penstock.control.cluster.memory import LOST_SIGHT
 from penstock.control.cluster.observe import Observer
@@ -23,6 +23,7 @@ from penstock.control.cluster.places import dated, endowed
 from penstock.control.cluster.retreat import gone_back
 from penstock.control.cluster.rules import plan as run_rules
 from penstock.control.cluster.state import status as computed_status
+from penstock.control.cluster.steps import left
 from penstock.control.cluster.surroundings import Surroundings
 from penstock.control.reconciler import Verdict
 from penstock.kafka.runtimes import NotPrepared
@@ -47,7 +48,6 @@ WHILE_BUSY = 1.0
 WHILE_SETTLING = 0.25
 """The same where Kafka has the next word and says it soon: a broker that has just been started serves, replicas and leaders
 come home before the next batch of a roll, partitions move and nobody minds. As long as the last pass took is waited at least."""
-STARTS_WITHIN = timedelta(seconds=15)
 
 
 @define
@@ -202,23 +202,26 @@ class ClusterReconciler:
             plan = evolve(plan, waits=(*plan.waits, *(sentences.failed(failure) for failure in failures)))
         self._room(view.spec.id).looked = now
         status = computed_status(view, plan, now, around.patience)
-        at = self._course(view, status, failures, now)
+        at = self._course(view, plan, status, failures, now)
         if at is not None and at.ending is not None:
             later = computed_status(evolve(view, operation=None), plan, now, around.patience)
+            throttled = at.ending.throttled
             if at.ending.why is None and later.state is not ClusterState.ACTIVE:
                 at = evolve(at, ending=None)  # complete means ACTIVE again (msk.md 2.2)
             else:
-                status = later
+                status = evolve(later, throttled=tuple(sorted({*later.throttled, *throttled})))
         sentence = sentences.passed(view, status, done, failures, at)
         undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
         operation = at.operation if at is not None else None
-        changed = undated or (status, operation) != (view.status, view.operation)
+        done_with = view.operation is None and view.spec.retired and left(view)
+        changed = undated or done_with or (status, operation) != (view.status, view.operation)
         if changed or sentence:
             with around.store.write() as rows:
                 current = rows.clusters.get(view.spec.id)
                 if current is None or current.spec.removed != view.spec.removed:
                     return Verdict(0.0)
                 spec = dated(current.spec, view, now) if undated else current.spec
+                spec = evolve(spec, retired=()) if done_with else spec
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
                 if at is not None and at.goes_back:
@@ -238,7 +241,7 @@ class ClusterReconciler:
         return Verdict(self._next(view, plan, status, done, now), sentence)
 
     def _course(
-        self, view: ClusterView, status: ClusterStatus, failures: Sequence[Failure], now: datetime
+        self, view: ClusterView, plan: Plan, status: ClusterStatus, failures: Sequence[Failure], now: datetime
     ) -> Course | None:
         """The open operation as it stands after this pass."""
         if view.operation is None:
@@ -252,6 +255,7 @@ class ClusterReconciler:
             self._around.operation_patience,
             self._last_words,
             lost_sight=self._room(view.spec.id).lost_sight,
+            ordered=plan.ordered,
         )
 
     def _last_words(self, node: NodeId) -> str:
@@ -264,7 +268,7 @@ class ClusterReconciler:
             return BROKERS_EVERY
         tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
         copying = isinstance(view.balance, Known) and view.balance.value.facts.copying and view.traffic.rate is None
-        settles = _starting(view, now) if missing(view) else plan.roll is not None or copying
+        settles = starting(view, now) if missing(view) else plan.roll is not None or copying
         spent = (self._around.clock() - now).total_seconds()
         pause = max(WHILE_SETTLING, min(spent, WHILE_BUSY)) if settles else WHILE_BUSY
         return max(0.05, min([pause, *tries]))
@@ -276,12 +280,6 @@ class ClusterReconciler:
             rows.clusters.forget(view.spec.id, now, "deleted by its owner", quarantined)
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
-
-
-def _starting(view: ClusterView, now: datetime) -> bool:
-    """Has a node of a cluster in use just been started? A new cluster's own nodes leave no core to spare for looking."""
-    runs = (view.running(node) for node in missing(view))
-    return view.status.completed and any(run is not None and now - run.since < STARTS_WITHIN for run in runs)
 
 
 def _resumed(status: ClusterStatus) -> ClusterStatus:

@@ -43,6 +43,14 @@ HOPELESS_REFUSALS = 3
 """So many refusals in a row: one alone may come from a thread pool that still grows."""
 
 
+REMEDIES: Mapping[str, str] = {
+    "BROKER_CANNOT_START": "Mend what its log tells (`penstock logs`), or ask for something else.",
+    "PROPERTY_REFUSED": "Give that property a value that Kafka takes, and ask again.",
+    "NO_PROGRESS": "Mend what it waited for (`penstock explain` tells what is so now), and ask again.",
+}
+"""Code of a setback -> what to do about it."""
+
+
 class Way(StrEnum):
     """What becomes of an operation that is given up now."""
 
@@ -105,6 +113,19 @@ def setback(
         because = "; ".join(waits) or late(view)
         return Setback("NO_PROGRESS", f"no progress for {idle.total_seconds():.0f} s: it {because}")
     return None
+
+
+def cause(operation: OpenOperation, given_up: Setback, overdue: str) -> str:
+    """Why the operation failed, what has become of the cluster, and what to do. `overdue`: on what the way back waits still."""
+    if overdue:
+        became = f"and it is not back yet: {overdue}"
+    elif given_up.stays:
+        became = "the brokers that joined stay, and partitions stay where they are"
+    elif operation.kind is OperationKind.UPDATE_BROKER_EBS_VOLUME:
+        became = "volumes that are larger already stay so"
+    else:
+        became = "the cluster is what it was before"
+    return f"{given_up.why}; {became}. {REMEDIES[given_up.code]}"
 
 
 def gone_back(spec: ClusterSpec, operation: OpenOperation) -> ClusterSpec:

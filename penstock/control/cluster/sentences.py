@@ -11,6 +11,7 @@ from penstock.control.cluster.act import Done, Failure
 from penstock.control.cluster.course import Course
 from penstock.control.cluster.fullness import crossed
 from penstock.control.cluster.health import below_full, missing, serves
+from penstock.kafka.halt import halt, spoiled
 from penstock.model.ids import NodeId
 from penstock.model.observation import (
     Absent,
@@ -24,7 +25,7 @@ from penstock.model.observation import (
     Sighting,
     Unknown,
 )
-from penstock.model.plan import Limit, Plan, Waiting
+from penstock.model.plan import Limit, Plan, Start, Waiting
 from penstock.model.spec import ClusterStatus
 
 
@@ -37,8 +38,14 @@ LAST_LINES = 60
 """So many lines from the end of a log hold what a node said before it ended, its stack trace included."""
 
 
+BAD_DISK = "its disk fails: look at the system log; moved away, the volume is replaced where others have its data"
+"""What to do about a volume that returns errors where something reads that is not tried before a start."""
+
+
 def last_words(lines: Sequence[str]) -> str:
-    """The last line of a log that says something: a frame of a stack trace does not."""
+    """The last line of a log that says something: a frame of a stack trace does not. Where a disk ended the node, what it said."""
+    if (halted := halt(lines)) is not None:
+        return f"{halted} ({BAD_DISK})" if spoiled(halted) else halted
     for line in reversed(lines):
         said = line.strip()
         if said and not said.startswith(("at ", "... ")):
@@ -47,7 +54,7 @@ def last_words(lines: Sequence[str]) -> str:
 
 
 def quoting(plan: Plan, view: ClusterView, tail: Callable[[NodeId, int], Sequence[str]]) -> Plan:
-    """The plan in which every wait for a node that keeps ending tells the node's last words."""
+    """The plan in which every wait for a node that keeps ending tells the node's last words; and the start of one that halted."""
     ended = {
         str(node.id): node.id
         for node in view.layout
@@ -59,7 +66,22 @@ def quoting(plan: Plan, view: ClusterView, tail: Callable[[NodeId, int], Sequenc
         else wait
         for wait in plan.waits
     ]
-    return evolve(plan, waits=tuple(waits))
+    actions = [
+        evolve(each, because=f"{each.because}: {halted}")
+        if isinstance(each.action, Start) and (halted := _halted(each.action.target, view, tail))
+        else each
+        for each in plan.actions
+    ]
+    return evolve(plan, actions=tuple(actions), waits=tuple(waits))
+
+
+def _halted(node: NodeId, view: ClusterView, tail: Callable[[NodeId, int], Sequence[str]]) -> str:
+    """Why a node ended by itself, where its log says so; empty else."""
+    match view.sighting(node):
+        case Known(Gone(requested=False, clean=False, status=status)) if status.startswith("exit status"):
+            return halt(tail(node, LAST_LINES)) or ""
+        case _:
+            return ""
 
 
 def passed(

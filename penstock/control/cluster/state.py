@@ -8,6 +8,9 @@ from attrs import evolve
 
 from penstock.control.cluster.fullness import levels
 from penstock.control.cluster.health import below_full, late, missing, whole
+from penstock.control.cluster.rebalance.throttle import free
+from penstock.control.cluster.steps import left
+from penstock.model.ids import Role
 from penstock.model.observation import Absent, Blocked, ClusterView, Known
 from penstock.model.operation import SHOWN_AS
 from penstock.model.plan import Plan
@@ -31,7 +34,22 @@ def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
         waiting=waiting,
         pace=view.pace or before.pace,
         filled=levels(view) if view.layout else before.filled,
+        throttled=_throttled(view),
     )
+
+
+def _throttled(view: ClusterView) -> tuple[str, ...]:
+    """What is to be lifted that no operation sees to any more: until every broker was asked and is free; and what moves
+    because brokers must leave that one left."""
+    before, brokers = view.status.throttled, {node.id.number for node in view.layout if node.id.role is Role.BROKER}
+    match view.balance:
+        case Known(balance):
+            moving = balance.step.topics if view.scaling is None and balance.facts.leaving else frozenset()
+            if not moving and brokers <= set(view.traffic.limits) and free(view.traffic, before):
+                return ()
+            return tuple(sorted({*before, *moving}))
+        case _:
+            return before
 
 
 _Computed = tuple[ClusterState, str | None, str | None, str, datetime | None]
@@ -82,6 +100,9 @@ def _trouble(view: ClusterView, plan: Plan) -> str | None:
     for wait in plan.waits:
         if wait.heals:
             return str(wait)
+    if not left(view):  # no operation sees to it any more
+        leaving = {*view.spec.retired, *(place.id for place in view.spec.brokers if place.leaving)}
+        return f"{', '.join(map(str, sorted(leaving)))} must leave"
     if view.depth >= 2 and (absent := missing(view)):
         return f"{', '.join(map(str, absent))} must serve again"
     if view.status.state is ClusterState.HEALING:

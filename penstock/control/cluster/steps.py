@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from penstock.control.cluster.health import below_full, large_enough, missing, up, whole
-from penstock.control.cluster.rebalance.ledger import detail
+from penstock.control.cluster.rebalance.ledger import detail, own_moves
 from penstock.control.cluster.rebalance.throttle import free
 from penstock.control.cluster.rules.configuration import unset
 from penstock.model.ids import NodeId, Role
@@ -42,14 +42,26 @@ def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def freed(view: ClusterView, operation: OpenOperation) -> bool:
-    """Nothing that it set to slow moves down is left."""
-    known = isinstance(view.balance, Known) and not missing(view)  # a broker that is away may have its limit still
-    return not operation.moves or (known and free(view.traffic, operation.work.throttles))
+    """Nothing that it ordered moves, and nothing that it set to slow that down is left."""
+    match view.balance:
+        case Known(balance) if operation.moves and not missing(view):  # a broker that is away may have its limit still
+            return free(view.traffic, operation.work.throttles) and not own_moves(balance.facts, operation.work)
+        case _:
+            return not operation.moves
+
+
+def left(view: ClusterView) -> bool:
+    """Nobody is to leave, and nobody has left something."""
+    return not any(place.leaving for place in view.spec.nodes) and cleared(view)
 
 
 def _left(view: ClusterView, operation: OpenOperation) -> bool:
-    here = set(view.sightings) | set(view.strays)
-    return not any(place.leaving for place in view.spec.nodes) and not here & set(view.spec.retired)
+    return left(view)
+
+
+def cleared(view: ClusterView) -> bool:
+    """Nothing is here any more of brokers that are no part of the cluster."""
+    return not {*view.sightings, *view.strays} & set(view.spec.retired)
 
 
 def _grown(view: ClusterView, operation: OpenOperation) -> bool:

@@ -3,12 +3,14 @@ of how far it is. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import evolve, frozen
 
 from penstock.control.cluster.rebalance.words import count, duration, size
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import Work
-from penstock.model.rebalance import Remaining
+from penstock.model.rebalance import Facts, Move, PartitionFacts, Remaining
 
 
 @frozen
@@ -50,10 +52,11 @@ def progress(remaining: Remaining, work: Work) -> Progress:
     return Progress(remaining, work.begun_bytes + max(0, remaining.left_bytes - work.left_bytes))
 
 
-def kept(work: Work, view: ClusterView) -> Work:
-    """The work after this look. Unchanged where it is not known what is where.
+def kept(work: Work, view: ClusterView, ordered: Iterable[Move] = ()) -> Work:
+    """The work after this look, and what was `ordered` then. Unchanged where it is not known what is where.
 
-    A topic is written down a pass before it is throttled: whoever finds the throttle after a crash knows whose it is."""
+    A topic is written down a pass before it is throttled: whoever finds the throttle after a crash knows whose it is. A move
+    is written down after its order: one that a crash came in between passes for somebody else's, and is left alone."""
     match view.balance:
         case Known(balance):
             seen = progress(balance.step.remaining, work)
@@ -63,9 +66,20 @@ def kept(work: Work, view: ClusterView) -> Work:
                 left_bytes=seen.remaining.left_bytes,
                 calm_ms=work.calm_ms if work.calm_ms is not None else view.traffic.calm_ms,
                 throttles=tuple(sorted({*work.throttles, *balance.step.topics})),
+                moves=tuple(
+                    sorted(
+                        {str(partition) for partition in own_moves(balance.facts, work)}
+                        | {f"{topic}-{index}" for topic, index in (move.key for move in ordered if move.adding)}
+                    )
+                ),
             )
         case _:
             return work
+
+
+def own_moves(facts: Facts, work: Work) -> tuple[PartitionFacts, ...]:
+    """What is under way because the operation ordered it."""
+    return tuple(partition for partition in facts.partitions if partition.adding and str(partition) in work.moves)
 
 
 def detail(view: ClusterView, work: Work) -> str | None:
