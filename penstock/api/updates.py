@@ -10,26 +10,23 @@ from attrs import evolve
 
 from penstock.api import throughput
 from penstock.api.change import Change, begin
-from penstock.api.configurations import check_use, properties_in_use
+from penstock.api.configurations import check_use
 from penstock.api.defaults import chosen, under
 from penstock.api.request import CreateRequest
 from penstock.api.rooms import Rooms
 from penstock.api.validate import instance_type, logging
-from penstock.kafka.accepted import ACCEPTED, release_of
-from penstock.kafka.configuration import effective, split
+from penstock.kafka.accepted import ACCEPTED
+from penstock.kafka.configuration import effective_of, split
 from penstock.kafka.placement import add_brokers
 from penstock.kafka.properties import defaults
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
-from penstock.model.spec import ClusterSpec, NodePlace
+from penstock.model.spec import MOST_BROKERS, ClusterSpec, NodePlace
 from penstock.settings import Realism
 from penstock.store.records import ClusterRecord
 from penstock.store.transaction import Transaction
 from penstock.wire.call import Call, Output
 from penstock.wire.errors import BadRequest
-
-MOST_BROKERS = 60
-"""Of a KRaft cluster (msk.md 12.1)."""
 
 
 def reboot_broker(call: Call, rooms: Rooms) -> Output:
@@ -167,8 +164,7 @@ def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
 def _live(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> Mapping[str, str]:
     """What is to be set at run time. A property that is taken out gets the value that brokers have without it: the file of
     a broker's last start may hold another."""
-    release = release_of(new.kafka_version)
-    before, after = (effective(properties_in_use(tx, spec), release) for spec in (old, new))
+    before, after = (_said(spec, tx) for spec in (old, new))
     plain = _plain(new, rooms)
     values = {
         name: value or plain.get(name) or ACCEPTED[name].default for name, value in split(before, after).live.items()
@@ -179,9 +175,13 @@ def _live(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> 
 def _of_type(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> Mapping[str, str]:
     """What another type changes that no user said. The files say it too, and what was once set at run time, when a user
     took a property out, is stronger than a file."""
-    said = effective(properties_in_use(tx, new), release_of(new.kafka_version))
-    before, after = _plain(old, rooms), _plain(new, rooms)
+    before, after, said = _plain(old, rooms), _plain(new, rooms), _said(new, tx)
     return {name: value for name, value in after.items() if before.get(name) != value and name not in said}
+
+
+def _said(spec: ClusterSpec, tx: Transaction) -> Mapping[str, str]:
+    """What the configuration tells brokers. Raises StoreError where it is lost."""
+    return effective_of(tx.configurations.properties_of(spec), spec.kafka_version)
 
 
 def _plain(spec: ClusterSpec, rooms: Rooms) -> Mapping[str, str]:

@@ -136,16 +136,16 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
 
     Example: penstock explain orders"""
     from penstock.api.effects import not_applied, without_effect
-    from penstock.control.cluster.configured import properties_of
     from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
 
     with _opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
             last = rows.events.last(record.spec.id, 5)
-            properties = properties_of(rows, record.spec)
+            properties = parse(rows.configurations.properties_of(record.spec))
             used = record.spec.configuration
             configuration = None if used is None else rows.configurations.by_arn(used[0])
+    from penstock.kafka.properties_file import parse
         view, plan, now = _decided(app, record)
         lines = explained(view, plan, now, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
