@@ -4,12 +4,11 @@ import pytest
 from fakes.views import NOW, broker, three_brokers
 from inline_snapshot import snapshot
 
-from penstock.control.cluster.health import GIB
 from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.storage import storage
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
 from penstock.model.plan import Grow, How, Stop
-from penstock.model.volume import VolumeKind, VolumeUse
+from penstock.model.volume import GIB, VolumeKind, VolumeUse
 
 
 def having(*sizes, kind=VolumeKind.DIRECTORY, wanted=200):

@@ -3,12 +3,11 @@
 from attrs import evolve
 from fakes.views import ago, broker, controller, three_brokers
 
-from penstock.control.cluster.health import GIB
 from penstock.control.cluster.outcome import complete, running
 from penstock.control.cluster.steps import STEPS, finished, progress
 from penstock.model.observation import Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Step
-from penstock.model.volume import VolumeKind, VolumeUse
+from penstock.model.volume import GIB, VolumeKind, VolumeUse
 
 
 def shown(seen, before=()):

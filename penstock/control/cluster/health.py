@@ -8,8 +8,8 @@ from penstock.control.cluster.safety import alive_voters
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import Bereft, ClusterView, Known, Partition, Running
+from penstock.model.volume import GIB
 
-GIB = 2**30
 IDLE = timedelta(seconds=3)
 """A process that neither answers nor uses CPU time for so long does no work: a JVM always uses some."""
 STOP_PATIENCE = timedelta(seconds=120)

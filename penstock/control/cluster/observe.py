@@ -17,7 +17,7 @@ from penstock.compute.base import Compute
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.canary import glimpsed
 from penstock.control.cluster.draft import PARTITIONS
-from penstock.control.cluster.health import GIB, missing
+from penstock.control.cluster.health import missing
 from penstock.control.cluster.memory import Memory
 from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.rebalance.meter import Meter
@@ -40,6 +40,7 @@ from penstock.model.observation import (
 from penstock.model.operation import OpenOperation
 from penstock.model.rebalance import Key, Traffic
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
+from penstock.model.volume import GIB
 
 T = TypeVar("T")
 

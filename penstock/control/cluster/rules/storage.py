@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import GIB, large_enough, serves
+from penstock.control.cluster.health import large_enough, serves
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OperationKind
 from penstock.model.plan import Grow
-from penstock.model.volume import VolumeKind
+from penstock.model.volume import GIB, VolumeKind
 
 
 def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
