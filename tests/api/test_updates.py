@@ -15,14 +15,6 @@ SIZE = [{"KafkaBrokerNodeId": ALL, "VolumeSizeGB": 200}]
 
 
 @pytest.fixture
-def cluster(kafka, wish, loop):
-    """ARN of a cluster that is ACTIVE: kafka.m5.large, 100 GiB, monitoring DEFAULT, no configuration."""
-    arn = kafka.create_cluster(**wish())["ClusterArn"]
-    loop.serve(arn)
-    return arn
-
-
-@pytest.fixture
 def tuned(kafka):
     """ARN of a configuration with two revisions: one that is all live, and one that needs a restart too."""
     arn = kafka.create_configuration(Name="tuned", ServerProperties=b"message.max.bytes=2000000\nnum.io.threads=32")

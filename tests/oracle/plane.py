@@ -49,6 +49,15 @@ def until(
         time.sleep(poll)
 
 
+def ran(
+    words: Sequence[str], environment: Mapping[str, str], timeout: float, within: str | Path = "/"
+) -> subprocess.CompletedProcess[str]:
+    """A command to its end, however it ends, and all that it said."""
+    return subprocess.run(
+        words, env=environment, cwd=within, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
 @define
 class Home:
     """A directory that a control plane works in, with settings of its own."""
@@ -56,6 +65,8 @@ class Home:
     path: Path
     registry: Path
     settings: dict[str, str] = field(factory=dict)
+    front: Sequence[str] = ()
+    """What stands in front of every command: `setpriv …`, to have fewer rights."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,15 +78,8 @@ class Home:
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """`penstock …` on this home."""
-        done = subprocess.run(
-            [sys.executable, "-m", "penstock", *arguments],
-            env=self.environment,
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        words = (*self.front, sys.executable, "-m", "penstock", *arguments)
+        done = ran(words, self.environment, timeout)
         assert not check or done.returncode == 0, f"penstock {' '.join(arguments)}: {done.stderr}{done.stdout}"
         return done
 
