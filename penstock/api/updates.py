@@ -9,12 +9,12 @@ from typing import Any
 from attrs import evolve
 
 from penstock.api import throughput
-from penstock.api.change import Change, begin
+from penstock.api.change import Change, begin, same
 from penstock.api.configurations import check_use
 from penstock.api.defaults import chosen, under
 from penstock.api.request import CreateRequest
 from penstock.api.rooms import Rooms
-from penstock.api.validate import instance_type, logging
+from penstock.api.validate import SMALL, instance_type, logging
 from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.configuration import effective_of, split
 from penstock.kafka.placement import add_brokers
@@ -56,7 +56,7 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
         shown = record.spec.api
         source = {name: shown[name] for name in given if name in shown}
         if under(given, source) == source:
-            raise _same("enhancedMonitoring", "monitoring and logging")
+            raise same("enhancedMonitoring", "monitoring and logging")
         return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
 
     return begin(call, rooms, wanted)
@@ -72,7 +72,7 @@ def update_broker_count(call: Call, rooms: Rooms) -> Output:
         spec = record.spec
         present, zones = len(spec.brokers), len(spec.subnets)
         if asked == present:
-            raise _same(path, f"{present} brokers")
+            raise same(path, f"{present} brokers")
         if asked < present:
             return _fewer(record, asked, path)
         if asked % zones or asked > MOST_BROKERS:
@@ -122,7 +122,13 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
     def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         present = record.spec.instance_type
         if asked == present:
-            raise _same("targetInstanceType", f"the broker type {present}")
+            raise same("targetInstanceType", f"the broker type {present}")
+        if asked == SMALL and record.spec.dual:
+            raise BadRequest(
+                f"targetInstanceType: {SMALL} is not offered with the network type DUAL, which this cluster has for good; choose "
+                "kafka.m5.large or larger.",
+                "targetInstanceType",
+            )
         spec = evolve(record.spec, instance_type=asked)
         if wrong := throughput.objection(throughput.kept(spec.api), asked, spec.volume_gib):
             why = f"the cluster has provisioned throughput, and {wrong[1]} Switch it off or lower it first (UpdateStorage)."
@@ -146,7 +152,7 @@ def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
     def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         spec = evolve(record.spec, configuration=chosen(info))
         if spec.configuration == record.spec.configuration:
-            raise _same("configurationInfo", "that revision of the configuration")
+            raise same("configurationInfo", "that revision of the configuration")
         check_use(tx, spec, "configurationInfo")
         old = record.spec.configuration
         source = {} if old is None else {"ConfigurationInfo": {"Arn": old[0], "Revision": old[1]}}
@@ -213,10 +219,6 @@ def _as_create(call: Call, rooms: Rooms, members: Mapping[str, Any]) -> CreateRe
         realism=rooms.settings.realism,
         versions=rooms.versions,
     )
-
-
-def _same(path: str, what: str) -> BadRequest:
-    return BadRequest(f"{path}: the cluster has {what} as asked for already; there is nothing to change.", path)
 
 
 def _broker(call: Call, record: ClusterRecord) -> NodePlace:
