@@ -61,6 +61,12 @@ def update_connectivity(call: Call, rooms: Rooms) -> Output:
     return begin(call, rooms, wanted)
 
 
+def shown_dual(spec: ClusterSpec) -> bool:
+    """Is it to be shown as reachable over IPv6? As every new value, once the update is done."""
+    info = spec.api["BrokerNodeGroupInfo"].get("ConnectivityInfo") or {}
+    return info.get("NetworkType") == DUAL
+
+
 def _may_be_dual(spec: ClusterSpec, rooms: Rooms) -> None:
     if release_of(spec.kafka_version) < OLDEST_DUAL:
         oldest = ".".join(map(str, OLDEST_DUAL))

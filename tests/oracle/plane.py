@@ -282,10 +282,10 @@ class Cluster:
         files = [p for p in home.path.rglob(f"*{self.id}*") if "quarantine" not in p.parts]
         return left + [f"file {path}" for path in files]
 
-    def client(self, auth: str | None = None) -> Mapping[str, str]:
+    def client(self, auth: str | None = None, *flags: str) -> Mapping[str, str]:
         """What `penstock client` prints for librdkafka."""
         chosen = ("--auth", auth) if auth else ()
-        return dict(self.plane.home.json("client", self.name, "--for", "librdkafka", *chosen))
+        return dict(self.plane.home.json("client", self.name, "--for", "librdkafka", *chosen, *flags))
 
     @property
     def nodes(self) -> Sequence[str]:
