@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from penstock.api.registry import SLOW, handlers
+from penstock.api.registry import handlers, slow
 from penstock.api.rooms import Rooms
 from penstock.compute.process.premises import Premises, look
 from penstock.compute.process.provider import ProcessCompute
@@ -252,7 +252,7 @@ class ControlPlane:
             account=self._account,
             observe=self.metrics.request,
             routes=self._routes(),
-            slow=SLOW,
+            slow=slow(settings),
         )
         self._serving = False
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from attrs import evolve
 
-from penstock.api import throughput
+from penstock.api import ceilings, throughput
 from penstock.api.change import Change, begin, same
 from penstock.api.configurations import check_use
 from penstock.api.defaults import chosen, under
@@ -19,6 +19,7 @@ from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.configuration import effective_of, split
 from penstock.kafka.placement import add_brokers
 from penstock.kafka.properties import defaults
+from penstock.kafka.sizes import size_of
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
 from penstock.model.spec import MOST_BROKERS, ClusterSpec, NodePlace
@@ -111,13 +112,15 @@ def _fewer(record: ClusterRecord, asked: int, path: str) -> Change:
 
 
 def update_broker_type(call: Call, rooms: Rooms) -> Output:
-    """Other heaps and thread counts for all brokers, by a roll."""
+    """Other heaps and thread counts for all brokers, by a roll. With MSK's limits, not to a smaller size than the partitions
+    need."""
     asked: str = call.params["TargetInstanceType"]
     try:
         instance_type(_as_create(call, rooms, {"BrokerNodeGroupInfo": {"InstanceType": asked}}))
     except BadRequest as refused:
         path = refused.invalid_parameter or ""
         raise BadRequest(refused.message.replace(path, "targetInstanceType"), "targetInstanceType") from refused
+    held = ceilings.held(call, rooms)
 
     def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         present = record.spec.instance_type
@@ -129,6 +132,8 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
                 "kafka.m5.large or larger.",
                 "targetInstanceType",
             )
+        if size_of(asked).memory_gib < size_of(present).memory_gib:
+            ceilings.check(held, asked, "targetInstanceType")
         spec = evolve(record.spec, instance_type=asked)
         if wrong := throughput.objection(throughput.kept(spec.api), asked, spec.volume_gib):
             why = f"the cluster has provisioned throughput, and {wrong[1]} Switch it off or lower it first (UpdateStorage)."
@@ -146,14 +151,17 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
 
 
 def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
-    """Other properties for all brokers: at run time where Kafka takes them so, the rest by a roll."""
+    """Other properties for all brokers: at run time where Kafka takes them so, the rest by a roll. With MSK's limits, only
+    while brokers hold no more partitions than their type may."""
     info = call.params["ConfigurationInfo"]
+    held = ceilings.held(call, rooms)
 
     def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         spec = evolve(record.spec, configuration=chosen(info))
         if spec.configuration == record.spec.configuration:
             raise same("configurationInfo", "that revision of the configuration")
         check_use(tx, spec, "configurationInfo")
+        ceilings.check(held, spec.instance_type, "configurationInfo")
         old = record.spec.configuration
         source = {} if old is None else {"ConfigurationInfo": {"Arn": old[0], "Revision": old[1]}}
         target = {
