@@ -15,17 +15,17 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from penstock.api.registry import SLOW, handlers
+from penstock.api.registry import handlers, slow
 from penstock.api.rooms import Rooms
 from penstock.compute.process.premises import Premises, look
 from penstock.compute.process.provider import ProcessCompute
 from penstock.compute.process.user import User, choose
-from penstock.control.cluster.configured import effective_of
 from penstock.control.cluster.layout import Frame
 from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.surroundings import Surroundings
 from penstock.control.loop import Loop, boot_seconds
 from penstock.kafka.admin import ClusterAdmin
+from penstock.kafka.configuration import effective_of
 from penstock.kafka.listeners import CONTROLLER, REPLICATION, standard_ports
 from penstock.kafka.plugin import AUTHORIZER
 from penstock.kafka.properties import PLANE_NAME
@@ -169,7 +169,7 @@ def _frame(
 ) -> Frame:
     runtime = runtimes.get(spec.kafka_version)
     with store.read() as rows:
-        user = effective_of(rows, spec)
+        user = effective_of(rows.configurations.properties_of(spec), spec.kafka_version)
     return Frame(
         distribution=runtime.kafka.distribution,
         java=runtime,
@@ -252,7 +252,7 @@ class ControlPlane:
             account=self._account,
             observe=self.metrics.request,
             routes=self._routes(),
-            slow=SLOW,
+            slow=slow(settings),
         )
         self._serving = False
 

@@ -64,6 +64,14 @@ def begin(call: Call, rooms: Rooms, wanted: Wanted, also: Collection[ClusterStat
     return {"ClusterArn": change.spec.arn, "ClusterOperationArn": operation_arn_of(change.spec, operation)}
 
 
+def same(path: str, what: str) -> BadRequest:
+    """Why a change that would change nothing is refused, as MSK refuses it: Terraform and scripts go by the code and the member."""
+    return BadRequest(
+        f"{path}: the value is identical to the current value: the cluster has {what} already; there is nothing to change.",
+        path,
+    )
+
+
 def check_version(call: Call, record: ClusterRecord) -> None:
     """Raise BadRequest where the call was made for another version of the cluster than the current one."""
     given = call.params.get("CurrentVersion")

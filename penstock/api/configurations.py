@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -217,11 +217,3 @@ def _place(record: ConfigurationRecord) -> tuple[str, str]:
 
 def _refusal(path: str, why: str) -> BadRequest:
     return BadRequest(f"{path}: {why}", invalid_parameter=path)
-
-
-def properties_in_use(tx: Transaction, spec: ClusterSpec) -> Mapping[str, str]:
-    """The properties of the revision that the spec names, as the user wrote them; none for a spec without one."""
-    if spec.configuration is None:
-        return {}
-    revision = tx.configurations.revision(*spec.configuration)
-    return {} if revision is None else parse(revision.properties)

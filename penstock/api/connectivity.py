@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import evolve
 
-from penstock.api.change import Change, begin
+from penstock.api.change import Change, begin, same
 from penstock.api.rooms import Rooms
 from penstock.api.validate import SMALL
 from penstock.kafka.accepted import release_of
@@ -49,9 +49,7 @@ def update_connectivity(call: Call, rooms: Rooms) -> Output:
         if asked == IPV4 and spec.dual:
             raise BadRequest(f"{_TYPE}: a cluster that is {DUAL} cannot go back to {IPV4}; leave it out.", _TYPE)
         if asked != DUAL or spec.dual:
-            raise BadRequest(
-                f"{_INFO}: the cluster has this connectivity as asked for already; there is nothing to change.", _INFO
-            )
+            raise same(_INFO, "this connectivity")
         _may_be_dual(spec, rooms)
         return Change(
             evolve(spec, dual=True),
@@ -61,6 +59,12 @@ def update_connectivity(call: Call, rooms: Rooms) -> Output:
         )
 
     return begin(call, rooms, wanted)
+
+
+def shown_dual(spec: ClusterSpec) -> bool:
+    """Is it to be shown as reachable over IPv6? As every new value, once the update is done."""
+    info = spec.api["BrokerNodeGroupInfo"].get("ConnectivityInfo") or {}
+    return info.get("NetworkType") == DUAL
 
 
 def _may_be_dual(spec: ClusterSpec, rooms: Rooms) -> None:

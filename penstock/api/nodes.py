@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from penstock.api.arns import cluster_of
-from penstock.api.connectivity import DUAL
+from penstock.api.connectivity import shown_dual
 from penstock.api.rooms import Rooms
 from penstock.api.views import shown_state
 from penstock.kafka.listeners import (
@@ -49,7 +49,7 @@ def get_bootstrap_brokers(call: Call, rooms: Rooms) -> Output:
             )
         return {}
     spec = record.spec
-    enabled = names(Role.BROKER, spec.client_broker, _dual(spec))
+    enabled = names(Role.BROKER, spec.client_broker, shown_dual(spec))
     return {
         member: bootstrap_string(spec.brokers, listener) or None for listener, member in _STRINGS if listener in enabled
     }
@@ -66,7 +66,7 @@ def list_nodes(call: Call, rooms: Rooms) -> Output:
 
 def _shown(spec: ClusterSpec, node: NodePlace) -> dict[str, Any]:
     # MSK shows DNS names here, without port. Our nodes are reached by address, with no DNS, so the address stands for the name.
-    listeners = [name for name in names(node.id.role, spec.client_broker, _dual(spec)) if name != REPLICATION]
+    listeners = [name for name in names(node.id.role, spec.client_broker, shown_dual(spec)) if name != REPLICATION]
     endpoints = list(dict.fromkeys(found[0] for name in listeners if (found := node.at(name))))
     address = endpoints[0] if endpoints else None
     if node.id.role is Role.CONTROLLER:
@@ -87,12 +87,6 @@ def _shown(spec: ClusterSpec, node: NodePlace) -> dict[str, Any]:
             "Endpoints": endpoints,
         },
     }
-
-
-def _dual(spec: ClusterSpec) -> bool:
-    """Is it to be shown as reachable over IPv6? As every new value, once the update is done."""
-    info = spec.api["BrokerNodeGroupInfo"].get("ConnectivityInfo") or {}
-    return info.get("NetworkType") == DUAL
 
 
 def _milliseconds(moment: datetime) -> str:

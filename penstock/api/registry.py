@@ -3,13 +3,14 @@ with "not built yet"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from types import MappingProxyType
 
 import structlog
 
 from penstock.api import (
+    ceilings,
     clusters,
     configurations,
     connectivity,
@@ -22,6 +23,7 @@ from penstock.api import (
     versions,
 )
 from penstock.api.rooms import Operation, Rooms
+from penstock.settings import Realism, Settings
 from penstock.store.errors import StoreError
 from penstock.wire.call import Call, Handler, Output
 from penstock.wire.errors import ServiceUnavailable
@@ -77,6 +79,11 @@ SLOW = frozenset(
     {"CreateTopic", "DescribeTopic", "DescribeTopicPartitions", "ListTopics", "UpdateTopic", "DeleteTopic"}
 )
 """Operations that wait for something outside: the gateway gives them threads of their own."""
+
+
+def slow(settings: Settings) -> Collection[str]:
+    """The same under these settings."""
+    return SLOW | ceilings.ASKING if settings.realism is Realism.MSK else SLOW
 
 
 def handlers(rooms: Rooms) -> Mapping[tuple[str, str], Handler]:

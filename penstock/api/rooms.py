@@ -1,7 +1,7 @@
 """What every operation gets besides its call: the store, the settings, a clock, the versions on offer, and topics.
 
-An operation reads and writes rows. It starts nothing, asks no Kafka (`topics.py` alone does: Kafka owns topics), and knows
-no provider: its last act is to wake the loop for the resource that it changed."""
+An operation reads and writes rows. It starts nothing, asks no Kafka (`topics.py` does, since Kafka owns topics, and
+`ceilings.py`, which counts partitions), and knows no provider: its last act is to wake the loop for the resource that it changed."""
 
 from __future__ import annotations
 

@@ -8,28 +8,26 @@ from typing import Any
 
 from attrs import evolve
 
-from penstock.api import throughput
-from penstock.api.change import Change, begin
-from penstock.api.configurations import check_use, properties_in_use
+from penstock.api import ceilings, throughput
+from penstock.api.change import Change, begin, same
+from penstock.api.configurations import check_use
 from penstock.api.defaults import chosen, under
 from penstock.api.request import CreateRequest
 from penstock.api.rooms import Rooms
-from penstock.api.validate import instance_type, logging
-from penstock.kafka.accepted import ACCEPTED, release_of
-from penstock.kafka.configuration import effective, split
+from penstock.api.validate import SMALL, instance_type, logging
+from penstock.kafka.accepted import ACCEPTED
+from penstock.kafka.configuration import effective_of, split
 from penstock.kafka.placement import add_brokers
 from penstock.kafka.properties import defaults
+from penstock.kafka.sizes import size_of
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
-from penstock.model.spec import ClusterSpec, NodePlace
+from penstock.model.spec import MOST_BROKERS, ClusterSpec, NodePlace
 from penstock.settings import Realism
 from penstock.store.records import ClusterRecord
 from penstock.store.transaction import Transaction
 from penstock.wire.call import Call, Output
 from penstock.wire.errors import BadRequest
-
-MOST_BROKERS = 60
-"""Of a KRaft cluster (msk.md 12.1)."""
 
 
 def reboot_broker(call: Call, rooms: Rooms) -> Output:
@@ -59,7 +57,7 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
         shown = record.spec.api
         source = {name: shown[name] for name in given if name in shown}
         if under(given, source) == source:
-            raise _same("enhancedMonitoring", "monitoring and logging")
+            raise same("enhancedMonitoring", "monitoring and logging")
         return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
 
     return begin(call, rooms, wanted)
@@ -75,7 +73,7 @@ def update_broker_count(call: Call, rooms: Rooms) -> Output:
         spec = record.spec
         present, zones = len(spec.brokers), len(spec.subnets)
         if asked == present:
-            raise _same(path, f"{present} brokers")
+            raise same(path, f"{present} brokers")
         if asked < present:
             return _fewer(record, asked, path)
         if asked % zones or asked > MOST_BROKERS:
@@ -114,18 +112,28 @@ def _fewer(record: ClusterRecord, asked: int, path: str) -> Change:
 
 
 def update_broker_type(call: Call, rooms: Rooms) -> Output:
-    """Other heaps and thread counts for all brokers, by a roll."""
+    """Other heaps and thread counts for all brokers, by a roll. With MSK's limits, not to a smaller size than the partitions
+    need."""
     asked: str = call.params["TargetInstanceType"]
     try:
         instance_type(_as_create(call, rooms, {"BrokerNodeGroupInfo": {"InstanceType": asked}}))
     except BadRequest as refused:
         path = refused.invalid_parameter or ""
         raise BadRequest(refused.message.replace(path, "targetInstanceType"), "targetInstanceType") from refused
+    held = ceilings.held(call, rooms)
 
     def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         present = record.spec.instance_type
         if asked == present:
-            raise _same("targetInstanceType", f"the broker type {present}")
+            raise same("targetInstanceType", f"the broker type {present}")
+        if asked == SMALL and record.spec.dual:
+            raise BadRequest(
+                f"targetInstanceType: {SMALL} is not offered with the network type DUAL, which this cluster has for good; choose "
+                "kafka.m5.large or larger.",
+                "targetInstanceType",
+            )
+        if size_of(asked).memory_gib < size_of(present).memory_gib:
+            ceilings.check(held, asked, "targetInstanceType")
         spec = evolve(record.spec, instance_type=asked)
         if wrong := throughput.objection(throughput.kept(spec.api), asked, spec.volume_gib):
             why = f"the cluster has provisioned throughput, and {wrong[1]} Switch it off or lower it first (UpdateStorage)."
@@ -143,14 +151,17 @@ def update_broker_type(call: Call, rooms: Rooms) -> Output:
 
 
 def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
-    """Other properties for all brokers: at run time where Kafka takes them so, the rest by a roll."""
+    """Other properties for all brokers: at run time where Kafka takes them so, the rest by a roll. With MSK's limits, only
+    while brokers hold no more partitions than their type may."""
     info = call.params["ConfigurationInfo"]
+    held = ceilings.held(call, rooms)
 
     def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         spec = evolve(record.spec, configuration=chosen(info))
         if spec.configuration == record.spec.configuration:
-            raise _same("configurationInfo", "that revision of the configuration")
+            raise same("configurationInfo", "that revision of the configuration")
         check_use(tx, spec, "configurationInfo")
+        ceilings.check(held, spec.instance_type, "configurationInfo")
         old = record.spec.configuration
         source = {} if old is None else {"ConfigurationInfo": {"Arn": old[0], "Revision": old[1]}}
         target = {
@@ -167,8 +178,7 @@ def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
 def _live(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> Mapping[str, str]:
     """What is to be set at run time. A property that is taken out gets the value that brokers have without it: the file of
     a broker's last start may hold another."""
-    release = release_of(new.kafka_version)
-    before, after = (effective(properties_in_use(tx, spec), release) for spec in (old, new))
+    before, after = (_said(spec, tx) for spec in (old, new))
     plain = _plain(new, rooms)
     values = {
         name: value or plain.get(name) or ACCEPTED[name].default for name, value in split(before, after).live.items()
@@ -179,9 +189,13 @@ def _live(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> 
 def _of_type(old: ClusterSpec, new: ClusterSpec, tx: Transaction, rooms: Rooms) -> Mapping[str, str]:
     """What another type changes that no user said. The files say it too, and what was once set at run time, when a user
     took a property out, is stronger than a file."""
-    said = effective(properties_in_use(tx, new), release_of(new.kafka_version))
-    before, after = _plain(old, rooms), _plain(new, rooms)
+    before, after, said = _plain(old, rooms), _plain(new, rooms), _said(new, tx)
     return {name: value for name, value in after.items() if before.get(name) != value and name not in said}
+
+
+def _said(spec: ClusterSpec, tx: Transaction) -> Mapping[str, str]:
+    """What the configuration tells brokers. Raises StoreError where it is lost."""
+    return effective_of(tx.configurations.properties_of(spec), spec.kafka_version)
 
 
 def _plain(spec: ClusterSpec, rooms: Rooms) -> Mapping[str, str]:
@@ -213,10 +227,6 @@ def _as_create(call: Call, rooms: Rooms, members: Mapping[str, Any]) -> CreateRe
         realism=rooms.settings.realism,
         versions=rooms.versions,
     )
-
-
-def _same(path: str, what: str) -> BadRequest:
-    return BadRequest(f"{path}: the cluster has {what} as asked for already; there is nothing to change.", path)
 
 
 def _broker(call: Call, record: ClusterRecord) -> NodePlace:

@@ -12,7 +12,7 @@ from penstock.api.defaults import VOLUME_GIB, default_key
 from penstock.api.request import CreateRequest
 from penstock.api.tags import check_tags
 from penstock.api.throughput import objection
-from penstock.model.spec import Subnet
+from penstock.model.spec import MOST_BROKERS, Subnet
 from penstock.settings import Realism
 
 Rule = Callable[[CreateRequest], None]
@@ -22,8 +22,6 @@ NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]*")
 SUBNET = re.compile(r"subnet-[a-z0-9]{1,64}")
 SECURITY_GROUP = re.compile(r"sg-[a-z0-9]{1,64}")
 
-MOST_BROKERS = 60
-"""Brokers of one KRaft cluster (msk.md 12.1); the 15 of the model is advisory."""
 LARGEST_VOLUME_GIB = 16384
 
 _M5 = ("large", "xlarge", "2xlarge", "4xlarge", "8xlarge", "12xlarge", "16xlarge", "24xlarge")

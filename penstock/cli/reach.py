@@ -86,12 +86,15 @@ def _profile(variables: Mapping[str, str]) -> str:
 @click.option(
     "--auth", type=click.Choice(["plaintext", "tls", "mtls", "scram", "iam"]), help="Default: what the cluster has."
 )
+@click.option("--ipv6", is_flag=True, help="Begin at the IPv6 addresses of a cluster whose network type is DUAL.")
 @as_json
 @click.pass_context
-def client(ctx: click.Context, cluster: str, client_kind: str, auth: str | None, as_json: bool) -> None:
+def client(ctx: click.Context, cluster: str, client_kind: str, auth: str | None, ipv6: bool, as_json: bool) -> None:
     """A ready client configuration on standard output.
 
     Example: penstock client orders --for java > client.properties"""
+    from penstock.api.connectivity import shown_dual
+
     chosen = settings(ctx)
     if auth in ("mtls", "scram", "iam"):
         raise click.ClickException(f"--auth {auth} is not built yet; this version has plaintext and tls")
@@ -102,8 +105,13 @@ def client(ctx: click.Context, cluster: str, client_kind: str, auth: str | None,
     finally:
         store.close()
     wanted = Auth(auth) if auth else None
+    if ipv6 and not shown_dual(record.spec):
+        raise click.ClickException(
+            f"{record.spec.name} is not reached over IPv6: its network type is IPV4; change it with `aws kafka "
+            "update-connectivity --connectivity-info NetworkType=DUAL`, and wait until that is done"
+        )
     try:
-        values = configuration(record.spec, Client(client_kind), wanted, str(chosen.home / "ca.pem"))
+        values = configuration(record.spec, Client(client_kind), wanted, str(chosen.home / "ca.pem"), ipv6=ipv6)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     show(values, as_json, lambda: _written(values, Client(client_kind)))

@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from penstock.app import App
     from penstock.model.ids import ClusterId
     from penstock.model.observation import ClusterView
+    from penstock.model.operation import OpenOperation
     from penstock.model.plan import Plan
     from penstock.store.records import ClusterRecord, EventRecord
 
 FOLLOW_EVERY = 0.3
 """Seconds between looks of `--follow`."""
+FOLLOWED = 1000
+"""Lines from the end that are compared between two looks at a log."""
 
 
 @contextmanager
@@ -75,7 +78,7 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
             with app.store.read() as rows:
                 operation = rows.operations.current(record.spec.id)
             doing = None if operation is None else str(operation)
-            listed.append(_summary(record) | {"operation": doing, "warnings": warnings, "nodes": nodes})
+            listed.append(_summary(record, operation) | {"operation": doing, "warnings": warnings, "nodes": nodes})
         plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
         show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
 
@@ -84,14 +87,19 @@ def _pid(seen: Observed[Sighting] | None) -> int | None:
     return seen.value.pid if isinstance(seen, Known) and isinstance(seen.value, Running) else None
 
 
-def _summary(record: ClusterRecord) -> dict[str, Any]:
+def _summary(record: ClusterRecord, operation: OpenOperation | None) -> dict[str, Any]:
+    from penstock.api.views import shown_state
+
+    # The API's own word, which is a pass ahead of the loop's right after a call; what was written with that is about the past.
+    state = shown_state(record, operation)
+    computed = state is record.status.state
     return {
         "name": record.spec.name,
         "arn": record.spec.arn,
         "version": record.spec.kafka_version,
-        "state": record.status.state.value,
-        "since": record.status.since,
-        "message": record.status.message,
+        "state": state.value,
+        "since": record.status.since if computed else None,
+        "message": record.status.message if computed else None,
         "waiting": list(record.status.waiting),
     }
 
@@ -136,14 +144,14 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
 
     Example: penstock explain orders"""
     from penstock.api.effects import not_applied, without_effect
-    from penstock.control.cluster.configured import properties_of
     from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
+    from penstock.kafka.properties_file import parse
 
     with _opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
             last = rows.events.last(record.spec.id, 5)
-            properties = properties_of(rows, record.spec)
+            properties = parse(rows.configurations.properties_of(record.spec))
             used = record.spec.configuration
             configuration = None if used is None else rows.configurations.by_arn(used[0])
         view, plan, now = _decided(app, record)
@@ -251,17 +259,25 @@ def logs(ctx: click.Context, cluster: str, node: str, lines: int, follow: bool, 
             raise click.ClickException(
                 f"{cluster} has no node {node}; it has {', '.join(p.id.name for p in record.spec.nodes)}"
             )
-        last = list(app.compute.tail(names[node], lines))
+        last = app.compute.tail(names[node], max(lines, FOLLOWED) if follow else lines)
         if follow or not as_json:
-            _say(last, as_json)
+            _say(last[-lines:] if lines > 0 else (), as_json)
         else:
-            show(last, as_json, str)
+            show(list(last), as_json, str)
         while follow:
             time.sleep(FOLLOW_EVERY)
-            now = list(app.compute.tail(names[node], lines))
-            fresh = now[now.index(last[-1]) + 1 :] if last and last[-1] in now else now
-            _say(fresh, as_json)
-            last = now or last
+            now = app.compute.tail(names[node], FOLLOWED)
+            _say(later(last, now), as_json)
+            last = now
+
+
+def later(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
+    """The lines that came since; both are the last ones of one log. All of them where nothing of the old ones is left."""
+    for known in (before, before[:-1]):  # the last one may have been read while it was written
+        for left in range(min(len(known), len(now)), 0, -1):
+            if known[len(known) - left :] == now[:left]:
+                return now[left:]
+    return now
 
 
 def _say(lines: Sequence[str], as_json: bool) -> None:

@@ -12,6 +12,8 @@ from itertools import combinations
 
 from attrs import frozen
 
+from penstock.model.spec import MOST_BROKERS
+
 PROPERTY = "custom.advertised.listeners"
 KNOWN = (
     "CLIENT",
@@ -24,8 +26,6 @@ KNOWN = (
 )
 """MSK's client listeners (msk.md 3.4)."""
 INNER = ("REPLICATION", "REPLICATION_SECURE", "CONTROLLER")
-MOST_BROKERS = 60
-"""Of a cluster (msk.md 12.1): every port must exist for each of them, so that brokers can be added later."""
 HIGHEST_PORT = 65535
 
 _ID = "{broker_id}"
@@ -61,6 +61,7 @@ def read(value: str) -> tuple[Name, ...]:
         if one.listener == other.listener:
             raise ValueError(f"{one.listener} is there twice; a listener has one name.")
     taken: dict[tuple[str, int], Name] = {}
+    # As many as there can be: brokers may be added later.
     for number in range(1, MOST_BROKERS + 1):
         for name in names:
             other = taken.setdefault((name.host_of(number).lower(), name.port + number), name)

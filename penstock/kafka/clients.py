@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from penstock.kafka.listeners import CLIENT, CLIENT_SECURE, bootstrap_string
+from penstock.kafka.listeners import CLIENT, CLIENT_SECURE, bootstrap_string, over_ipv6
 from penstock.model.spec import ClusterSpec
 
 
@@ -28,15 +28,18 @@ class Auth(StrEnum):
         return CLIENT if self is Auth.PLAINTEXT else CLIENT_SECURE
 
 
-def configuration(spec: ClusterSpec, client: Client, auth: Auth | None, ca: str) -> Mapping[str, str]:
-    """The settings that reach the cluster; `auth` None takes the most secure that it has, `ca` is a path.
+def configuration(
+    spec: ClusterSpec, client: Client, auth: Auth | None, ca: str, *, ipv6: bool = False
+) -> Mapping[str, str]:
+    """The settings that reach the cluster; `auth` None takes the most secure that it has, `ca` is a path, `ipv6` begins at
+    the addresses that a cluster of the network type DUAL has over IPv6.
 
     ValueError where the cluster has no such listener, or no addresses yet."""
     has = [each for each in (Auth.TLS, Auth.PLAINTEXT) if each.listener in spec.client_broker.listeners]
     chosen = auth or has[0]
     if chosen not in has:
         raise ValueError(f"{spec.name} has no listener for {chosen}; it has {', '.join(has)}")
-    servers = bootstrap_string(spec.brokers, chosen.listener)
+    servers = bootstrap_string(spec.brokers, over_ipv6(chosen.listener) if ipv6 else chosen.listener)
     if not servers:
         raise ValueError(f"{spec.name} has no addresses yet; wait until it is ACTIVE")
     match client, chosen:

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from attrs import frozen
 
 from penstock.kafka import advertised
-from penstock.kafka.accepted import ACCEPTED, Applies, Release, WrongValue
+from penstock.kafka.accepted import ACCEPTED, Applies, Release, WrongValue, release_of
+from penstock.kafka.properties_file import parse
 from penstock.model.ids import Role
 
 _RETENTION = MappingProxyType(
@@ -125,6 +126,11 @@ def effective(properties: Mapping[str, str], release: Release) -> Mapping[str, s
             told["log.retention.ms"] = str(max(kept, -1))
             break
     return told
+
+
+def effective_of(content: bytes, version: str) -> Mapping[str, str]:
+    """The same from a revision's content, for nodes of MSK's name of a version. PropertiesError where it is no properties file."""
+    return effective(parse(content), release_of(version))
 
 
 def without_effect(properties: Mapping[str, str], release: Release) -> tuple[str, ...]:

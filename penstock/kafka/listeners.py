@@ -73,7 +73,12 @@ def client_ports(client_broker: ClientBroker) -> Mapping[str, int]:
 
 def ipv6_ports(client_broker: ClientBroker) -> Mapping[str, int]:
     """The standard ports of the same listeners over IPv6."""
-    return {f"{name}_IPV6": STANDARD_PORTS[f"{name}_IPV6"] for name in client_broker.listeners}
+    return {over_ipv6(name): STANDARD_PORTS[over_ipv6(name)] for name in client_broker.listeners}
+
+
+def over_ipv6(listener: str) -> str:
+    """The listener over IPv6 that belongs to one for clients."""
+    return f"{listener}_IPV6"
 
 
 @frozen

@@ -10,19 +10,21 @@ from attrs import frozen
 
 @frozen
 class Size:
-    """One size of a Standard broker. Threads are MSK's (msk.md 3.2)."""
+    """One size of a Standard broker. Threads and partitions are MSK's (msk.md 3.2)."""
 
     memory_gib: int
     io_threads: int = 8
     network_threads: int = 5
+    partitions: int = 6000
+    """Leaders and other replicas that a broker may hold and still be updated."""
 
 
 _SIZES: Mapping[str, Size] = MappingProxyType(
     {
-        "small": Size(2),
-        "large": Size(8),
-        "xlarge": Size(16),
-        "2xlarge": Size(32),
+        "small": Size(2, partitions=300),
+        "large": Size(8, partitions=1500),
+        "xlarge": Size(16, partitions=1500),
+        "2xlarge": Size(32, partitions=3000),
         "4xlarge": Size(64, 16, 8),
         "8xlarge": Size(128, 32, 16),
         "12xlarge": Size(192, 48, 24),

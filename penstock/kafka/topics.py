@@ -7,6 +7,7 @@ page of a list not longer than a few of them."""
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -57,6 +58,11 @@ class Topics:
             if whole and sum(len(topic.partitions) for topic in found.values()) >= LARGEST_PAGE:
                 return whole, True
             limit = LARGEST_ANSWER
+
+    def held(self) -> Mapping[int, int]:
+        """Number of each broker that holds anything -> how many replicas, leaders and Kafka's own topics among them."""
+        every = self.brokers.ask(questions.topics(), answers.topics)
+        return Counter(replica for parts in every.values() for part in parts for replica in part.replicas)
 
     def describe(self, name: str) -> Topic:
         """One topic, whole."""

@@ -11,6 +11,9 @@ from attrs import evolve, field, frozen
 
 from penstock.model.ids import ClusterId, NodeId, Role
 
+MOST_BROKERS = 60
+"""Of a KRaft cluster (msk.md 12.1); the 15 of the API's model is advisory."""
+
 
 class ClientBroker(StrEnum):
     """MSK's `encryptionInTransit.clientBroker`: which client listeners exist."""

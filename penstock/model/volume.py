@@ -8,7 +8,11 @@ from attrs import frozen
 
 MIB, GIB = 1 << 20, 1 << 30
 LARGEST_BALLAST = 256 * MIB
-"""Enough for a broker to load its logs, to write its checkpoints, and to be told of a shorter retention (kafka.md 7)."""
+"""Enough for a broker to load its logs, to write its checkpoints, and to be told of a shorter retention (kafka.md 7). In a
+filesystem of its own it takes nothing of the disk below."""
+LARGEST_SHARED_BALLAST = 32 * MIB
+"""Of a directory, where it is taken from everything else on the disk: enough to load the logs and to write the checkpoints.
+More room can be made anywhere on that disk, by whoever shares it."""
 LOW_DISK = 2 * GIB
 """With less free, what volumes share is about to run out: a few segments."""
 SCARCE_DISK = GIB // 2
@@ -82,7 +86,8 @@ class VolumeUse:
 
     @property
     def _share(self) -> int:
-        return min(LARGEST_BALLAST, self.size // 100)
+        most = LARGEST_SHARED_BALLAST if self.kind is VolumeKind.DIRECTORY else LARGEST_BALLAST
+        return min(most, self.size // 100)
 
 
 def in_words(count: int) -> str:

@@ -105,6 +105,21 @@ class Configurations:
         row = self.connection.execute(sa.select(REVISIONS).where(here)).one_or_none()
         return None if row is None else _revision(row)
 
+    def properties_of(self, spec: ClusterSpec) -> bytes:
+        """What the revision that a cluster runs with holds, as its owner wrote it; nothing for a cluster without one.
+
+        Raises StoreError where that revision is lost: to take it for an empty one would undo what a user set."""
+        if spec.configuration is None:
+            return b""
+        arn, number = spec.configuration
+        revision = self.revision(arn, number)
+        if revision is None:
+            raise StoreError(
+                f"The cluster {spec.name} runs with revision {number} of {arn}, which the store does not hold: it was "
+                "damaged. Restore it from a backup."
+            )
+        return revision.properties
+
     def revisions(self, arn: str) -> Sequence[RevisionRecord]:
         """Every revision of a configuration, the first one first."""
         query = sa.select(REVISIONS).where(REVISIONS.c.configuration == arn).order_by(REVISIONS.c.revision)

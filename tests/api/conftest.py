@@ -178,3 +178,11 @@ def wish():
         }
 
     return make
+
+
+@pytest.fixture
+def cluster(kafka, wish, loop):
+    """ARN of a cluster that is ACTIVE: kafka.m5.large, 100 GiB, monitoring DEFAULT, no configuration."""
+    arn = kafka.create_cluster(**wish())["ClusterArn"]
+    loop.serve(arn)
+    return arn

@@ -6,13 +6,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 
-@pytest.fixture
-def cluster(kafka, wish, loop):
-    arn = kafka.create_cluster(**wish())["ClusterArn"]
-    loop.serve(arn)
-    return arn
-
-
 def ask(kafka, cluster, count):
     version = kafka.describe_cluster(ClusterArn=cluster)["ClusterInfo"]["CurrentVersion"]
     return kafka.update_broker_count(ClusterArn=cluster, CurrentVersion=version, TargetNumberOfBrokerNodes=count)

@@ -8,7 +8,8 @@ from botocore.exceptions import ClientError
 from wishes import GROUP, put, v2
 
 from penstock.api.effects import not_applied, without_effect
-from penstock.control.cluster.configured import effective_of, properties_of
+from penstock.kafka.configuration import effective_of
+from penstock.kafka.properties_file import parse
 from penstock.kafka.versions import catalogue
 from penstock.model.operation import OperationState
 
@@ -188,12 +189,13 @@ def test_a_cluster_runs_with_its_configuration_and_shows_it(kafka, wish, loop, r
     # A new revision changes nothing for a cluster that uses an old one.
     kafka.update_configuration(Arn=tuned, ServerProperties=b"")
     with rooms.store.read() as tx:
-        assert effective_of(tx, loop.spec(arn)) == {
-            "auto.create.topics.enable": "true",
-            "log.retention.ms": "86400000",
-            "min.insync.replicas": "2",
-        }
-        said = " ".join(without_effect(spec, properties_of(tx, spec)))
+        content = tx.configurations.properties_of(loop.spec(arn))
+    assert effective_of(content, spec.kafka_version) == {
+        "auto.create.topics.enable": "true",
+        "log.retention.ms": "86400000",
+        "min.insync.replicas": "2",
+    }
+    said = " ".join(without_effect(spec, parse(content)))
     assert "zookeeper.session.timeout.ms: what the configuration says there has no effect" in said
 
 
@@ -308,9 +310,20 @@ def test_what_was_accepted_once_and_is_not_any_more_is_refused_at_its_next_use(k
     assert "revision 2 of the configuration tuned does not fit this cluster: listeners: is not" in message
 
 
-def test_a_spec_whose_configuration_is_lost_says_so(kafka, wish, loop, rooms, tuned):
-    spec = loop.spec(kafka.create_cluster(**wish(ConfigurationInfo=use(tuned)))["ClusterArn"])
-    with rooms.store.read() as tx:
-        assert properties_of(tx, evolve(spec, configuration=None)) == {}
-        with pytest.raises(Exception, match=r"runs with revision 9 of .* which the store does not hold"):
-            properties_of(tx, evolve(spec, configuration=(tuned, 9)))
+def test_a_change_of_a_cluster_whose_configuration_is_lost_is_not_begun(kafka, wish, loop, rooms, tuned):
+    """Taken for an empty one, it would be undone at run time."""
+    arn = kafka.create_cluster(**wish(ConfigurationInfo=use(tuned)))["ClusterArn"]
+    loop.serve(arn)
+    with rooms.store.write() as tx:
+        tx.clusters.put_spec(evolve(loop.spec(arn), configuration=(tuned, 9)), bump=False)
+    before = kafka.describe_cluster(ClusterArn=arn)["ClusterInfo"]
+    asked = {"ClusterArn": arn, "CurrentVersion": before["CurrentVersion"]}
+    with pytest.raises(
+        ClientError, match=r"ServiceUnavailable.* runs with revision 9 of .* which the store does not hold"
+    ):
+        kafka.update_broker_type(**asked, TargetInstanceType="kafka.m5.xlarge")
+    with pytest.raises(
+        ClientError, match=r"ServiceUnavailable.* runs with revision 9 of .* which the store does not hold"
+    ):
+        kafka.update_cluster_configuration(**asked, ConfigurationInfo=use(tuned))
+    assert kafka.describe_cluster(ClusterArn=arn)["ClusterInfo"] == before

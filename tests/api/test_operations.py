@@ -12,14 +12,6 @@ from penstock.model.ids import parse_arn
 from penstock.model.operation import OperationState, Step
 
 
-@pytest.fixture
-def cluster(kafka, wish, loop):
-    """ARN of a cluster that is ACTIVE."""
-    arn = kafka.create_cluster(**wish())["ClusterArn"]
-    loop.serve(arn)
-    return arn
-
-
 def refused(call, **params):
     with pytest.raises(ClientError) as error:
         call(**params)

@@ -18,16 +18,8 @@ def packed(text):
 
 
 @pytest.fixture
-def orders(kafka, loop, wish):
-    """The ARN of a cluster that serves."""
-    arn = kafka.create_cluster(**wish())["ClusterArn"]
-    loop.serve(arn)
-    return arn
-
-
-@pytest.fixture
-def memory(loop, orders) -> MemoryTopics:
-    return loop.topics(loop.spec(orders))
+def memory(loop, cluster) -> MemoryTopics:
+    return loop.topics(loop.spec(cluster))
 
 
 def refused(call, **members):
@@ -39,9 +31,9 @@ def refused(call, **members):
     return told["Error"]["Code"], status, told.get("InvalidParameter"), told["Error"]["Message"]
 
 
-def test_a_topic_from_its_beginning_to_its_end(kafka, orders):
-    topic = {"ClusterArn": orders, "TopicName": "clicks"}
-    arn = orders.replace(":cluster/", ":topic/") + "/clicks"
+def test_a_topic_from_its_beginning_to_its_end(kafka, cluster):
+    topic = {"ClusterArn": cluster, "TopicName": "clicks"}
+    arn = cluster.replace(":cluster/", ":topic/") + "/clicks"
     made = kafka.create_topic(
         **topic,
         PartitionCount=3,
@@ -63,13 +55,13 @@ def test_a_topic_from_its_beginning_to_its_end(kafka, orders):
     assert json.loads(base64.b64decode(kafka.describe_topic(**topic)["Configs"])) == {"min.insync.replicas": "2"}
     assert kafka.delete_topic(**topic)["Status"] == "DELETING"
     assert refused(kafka.describe_topic, **topic)[:3] == ("NotFoundException", 404, "topicName")
-    assert kafka.list_topics(ClusterArn=orders)["Topics"] == []
+    assert kafka.list_topics(ClusterArn=cluster)["Topics"] == []
 
 
-def test_partitions_are_shown_with_their_leaders_replicas_and_isr(kafka, orders, memory):
+def test_partitions_are_shown_with_their_leaders_replicas_and_isr(kafka, cluster, memory):
     memory.have("clicks", 250)
     memory.lose("clicks", 101)
-    pages = list(kafka.get_paginator("describe_topic_partitions").paginate(ClusterArn=orders, TopicName="clicks"))
+    pages = list(kafka.get_paginator("describe_topic_partitions").paginate(ClusterArn=cluster, TopicName="clicks"))
     assert [len(page["Partitions"]) for page in pages] == [100, 100, 50]
     shown = [each for page in pages for each in page["Partitions"]]
     assert [each["Partition"] for each in shown] == list(range(250))
@@ -77,33 +69,33 @@ def test_partitions_are_shown_with_their_leaders_replicas_and_isr(kafka, orders,
     assert shown[101]["Leader"] == -1
 
 
-def test_ten_thousand_topics_are_listed_once_each_whatever_comes_and_goes(kafka, orders, memory):
+def test_ten_thousand_topics_are_listed_once_each_whatever_comes_and_goes(kafka, cluster, memory):
     for number in range(10_000):
         memory.have(f"t{number:05}")
-    page = kafka.list_topics(ClusterArn=orders)
+    page = kafka.list_topics(ClusterArn=cluster)
     assert page["Topics"][0]["OutOfSyncReplicaCount"] == 2
     names = [each["TopicName"] for each in page["Topics"]]
     memory.have("s-before-all-others")
     del memory.topics["t00099"], memory.topics["t00100"]
     while "NextToken" in page:
-        page = kafka.list_topics(ClusterArn=orders, NextToken=page["NextToken"])
+        page = kafka.list_topics(ClusterArn=cluster, NextToken=page["NextToken"])
         names += [each["TopicName"] for each in page["Topics"]]
     assert names == [f"t{number:05}" for number in range(10_000) if number != 100]
     assert memory.asked.count("page") == 100
 
 
-def test_a_list_takes_a_prefix_and_a_size_and_no_foreign_token(kafka, orders, memory):
+def test_a_list_takes_a_prefix_and_a_size_and_no_foreign_token(kafka, cluster, memory):
     for name in ("a", "ab-1", "ab-2", "ab-3", "b", "__consumer_offsets"):
         memory.have(name, internal=name.startswith("__"))
-    page = kafka.list_topics(ClusterArn=orders, TopicNameFilter="ab", MaxResults=2)
+    page = kafka.list_topics(ClusterArn=cluster, TopicNameFilter="ab", MaxResults=2)
     assert [each["TopicName"] for each in page["Topics"]] == ["ab-1", "ab-2"]
-    rest = kafka.list_topics(ClusterArn=orders, TopicNameFilter="ab", MaxResults=2, NextToken=page["NextToken"])
+    rest = kafka.list_topics(ClusterArn=cluster, TopicNameFilter="ab", MaxResults=2, NextToken=page["NextToken"])
     assert [each["TopicName"] for each in rest["Topics"]] == ["ab-3"]
     assert "NextToken" not in rest
-    other = {"ClusterArn": orders, "TopicNameFilter": "b", "NextToken": page["NextToken"]}
+    other = {"ClusterArn": cluster, "TopicNameFilter": "b", "NextToken": page["NextToken"]}
     assert refused(kafka.list_topics, **other)[:3] == ("BadRequestException", 400, "nextToken")
-    assert refused(kafka.list_topics, ClusterArn=orders, MaxResults=101)[2] == "maxResults"
-    every = [each["TopicName"] for each in kafka.list_topics(ClusterArn=orders)["Topics"]]
+    assert refused(kafka.list_topics, ClusterArn=cluster, MaxResults=101)[2] == "maxResults"
+    every = [each["TopicName"] for each in kafka.list_topics(ClusterArn=cluster)["Topics"]]
     assert every == ["__consumer_offsets", "a", "ab-1", "ab-2", "ab-3", "b"], "what Kafka lists is listed"
 
 
@@ -128,31 +120,31 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("change", "member"), WRONG)
-def test_what_no_topic_can_be_is_refused_before_kafka_hears_of_it(kafka, orders, memory, change, member):
-    good = {"ClusterArn": orders, "TopicName": "clicks", "PartitionCount": 3, "ReplicationFactor": 3}
+def test_what_no_topic_can_be_is_refused_before_kafka_hears_of_it(kafka, cluster, memory, change, member):
+    good = {"ClusterArn": cluster, "TopicName": "clicks", "PartitionCount": 3, "ReplicationFactor": 3}
     assert refused(kafka.create_topic, **{**good, **change})[:3] == ("BadRequestException", 400, member)
     assert memory.asked == []
 
 
 @pytest.mark.parametrize("missing", ["TopicName", "PartitionCount", "ReplicationFactor"])
-def test_a_create_needs_its_members(kafka, orders, missing):
-    good = {"ClusterArn": orders, "TopicName": "clicks", "PartitionCount": 3, "ReplicationFactor": 3}
+def test_a_create_needs_its_members(kafka, cluster, missing):
+    good = {"ClusterArn": cluster, "TopicName": "clicks", "PartitionCount": 3, "ReplicationFactor": 3}
     member = missing[0].lower() + missing[1:]
     assert refused(kafka.create_topic, **{k: v for k, v in good.items() if k != missing})[2] == member
 
 
-def test_a_name_that_is_taken_and_a_setting_that_nobody_knows(kafka, orders, memory):
+def test_a_name_that_is_taken_and_a_setting_that_nobody_knows(kafka, cluster, memory):
     memory.have("clicks")
-    new = {"ClusterArn": orders, "PartitionCount": 3, "ReplicationFactor": 3}
+    new = {"ClusterArn": cluster, "PartitionCount": 3, "ReplicationFactor": 3}
     assert refused(kafka.create_topic, **new, TopicName="clicks")[:3] == ("TopicExistsException", 409, "topicName")
     told = refused(kafka.create_topic, **new, TopicName="other", Configs=packed('{"retention.mss": "1"}'))
     assert told[:3] == ("KafkaRequestException", 400, "configs")
     assert "retention.mss" in told[3]
 
 
-def test_an_update_that_is_half_wrong_changes_nothing(kafka, orders, memory):
+def test_an_update_that_is_half_wrong_changes_nothing(kafka, cluster, memory):
     memory.have("clicks", 3)
-    update = {"ClusterArn": orders, "TopicName": "clicks"}
+    update = {"ClusterArn": cluster, "TopicName": "clicks"}
     wrong = packed("retention.mss=1")
     assert refused(kafka.update_topic, **update, PartitionCount=5, Configs=wrong)[2] == "configs"
     assert len(memory.topics["clicks"].partitions) == 3
@@ -164,20 +156,20 @@ def test_an_update_that_is_half_wrong_changes_nothing(kafka, orders, memory):
     assert memory.settings == {}
 
 
-def test_as_many_partitions_as_there_are_is_satisfied(kafka, orders, memory):
+def test_as_many_partitions_as_there_are_is_satisfied(kafka, cluster, memory):
     memory.have("clicks", 3)
-    update = {"ClusterArn": orders, "TopicName": "clicks", "PartitionCount": 3}
+    update = {"ClusterArn": cluster, "TopicName": "clicks", "PartitionCount": 3}
     assert kafka.update_topic(**update)["Status"] == "UPDATING"
     kafka.update_topic(**update, Configs=packed("retention.ms=1"))
     assert memory.settings["clicks"] == {"retention.ms": "1"}
     assert "grow" not in memory.asked
 
 
-def test_topics_that_a_cluster_needs_are_not_taken_from_it(kafka, orders, memory):
+def test_topics_that_a_cluster_needs_are_not_taken_from_it(kafka, cluster, memory):
     memory.have("__consumer_offsets", 50, internal=True)
     memory.have("__amazon_msk_canary", 3)
-    offsets = {"ClusterArn": orders, "TopicName": "__consumer_offsets"}
-    canary = {"ClusterArn": orders, "TopicName": "__amazon_msk_canary"}
+    offsets = {"ClusterArn": cluster, "TopicName": "__consumer_offsets"}
+    canary = {"ClusterArn": cluster, "TopicName": "__amazon_msk_canary"}
     assert refused(kafka.delete_topic, **offsets)[:3] == ("BadRequestException", 400, "topicName")
     assert refused(kafka.update_topic, **offsets, PartitionCount=60)[2] == "partitionCount"
     assert refused(kafka.delete_topic, **canary)[2] == "topicName"
@@ -188,8 +180,8 @@ def test_topics_that_a_cluster_needs_are_not_taken_from_it(kafka, orders, memory
 
 
 @pytest.mark.parametrize("name", ["nobody", "a%2Fb", "x" * 300])
-def test_a_topic_that_is_not_there(kafka, orders, name):
-    topic = {"ClusterArn": orders, "TopicName": name}
+def test_a_topic_that_is_not_there(kafka, cluster, name):
+    topic = {"ClusterArn": cluster, "TopicName": name}
     for read in (kafka.describe_topic, kafka.describe_topic_partitions):
         assert refused(read, **topic)[:3] == ("NotFoundException", 404, "topicName")
     for change, more in ((kafka.delete_topic, {}), (kafka.update_topic, {"PartitionCount": 9})):
@@ -226,16 +218,16 @@ def test_a_cluster_without_brokers_to_ask_says_in_which_state_it_is(kafka, loop,
 
 
 @pytest.mark.parametrize("state", ["HEALING", "UPDATING", "REBOOTING_BROKER"])
-def test_a_cluster_that_heals_or_rolls_serves_its_topics(kafka, loop, orders, state):
-    loop.status(orders, state, completed=True)
-    kafka.create_topic(ClusterArn=orders, TopicName="clicks", PartitionCount=1, ReplicationFactor=1)
-    assert len(kafka.list_topics(ClusterArn=orders)["Topics"]) == 1
+def test_a_cluster_that_heals_or_rolls_serves_its_topics(kafka, loop, cluster, state):
+    loop.status(cluster, state, completed=True)
+    kafka.create_topic(ClusterArn=cluster, TopicName="clicks", PartitionCount=1, ReplicationFactor=1)
+    assert len(kafka.list_topics(ClusterArn=cluster)["Topics"]) == 1
 
 
-def test_nobody_reaches_the_topics_of_another_account_or_region(client, account, orders, memory):
+def test_nobody_reaches_the_topics_of_another_account_or_region(client, account, cluster, memory):
     memory.have("clicks")
     for stranger in (client("999999999999"), client(account, "eu-west-1")):
-        for call, members, _ in calls(stranger, orders):
+        for call, members, _ in calls(stranger, cluster):
             code, *_ = refused(call, **members)
             assert code in ("NotFoundException", "BadRequestException")
     assert memory.asked == []
@@ -263,9 +255,9 @@ def test_no_cluster_and_no_arn(kafka):
         (-1, "KafkaRequestException", 400),
     ],
 )
-def test_what_kafka_refuses_is_told_in_the_words_of_the_model(kafka, orders, memory, code, told, status):
+def test_what_kafka_refuses_is_told_in_the_words_of_the_model(kafka, cluster, memory, code, told, status):
     memory.broken = KafkaRefused("the change", code, "Kafka's own reason.")
-    for call, members, changes in calls(kafka, orders):
+    for call, members, changes in calls(kafka, cluster):
         answer = refused(call, **members)
         if changes:
             assert answer[:2] == (told, status)
@@ -287,9 +279,9 @@ def test_what_kafka_refuses_is_told_in_the_words_of_the_model(kafka, orders, mem
         (AnswerLost("it ended the connection", timed_out=False), "KafkaTimeoutException", "happened or not"),
     ],
 )
-def test_silence_is_a_conflict_for_changes_and_worth_another_try_for_reads(kafka, orders, memory, broken, told, words):
+def test_silence_is_a_conflict_for_changes_and_worth_another_try_for_reads(kafka, cluster, memory, broken, told, words):
     memory.broken = broken
-    for call, members, changes in calls(kafka, orders):
+    for call, members, changes in calls(kafka, cluster):
         code, status, _, message = refused(call, **members)
         assert str(broken) in message
         if changes:
@@ -299,7 +291,7 @@ def test_silence_is_a_conflict_for_changes_and_worth_another_try_for_reads(kafka
             assert (code, status) in (("ServiceUnavailableException", 503), ("InternalServerErrorException", 500))
 
 
-def test_an_update_that_breaks_off_half_way_says_how_far_it_came(kafka, orders, memory, monkeypatch):
+def test_an_update_that_breaks_off_half_way_says_how_far_it_came(kafka, cluster, memory, monkeypatch):
     memory.have("clicks", 3)
     grow = memory.grow
 
@@ -308,7 +300,7 @@ def test_an_update_that_breaks_off_half_way_says_how_far_it_came(kafka, orders, 
         memory.broken = KafkaUnreachable("no broker answers")
 
     monkeypatch.setattr(MemoryTopics, "grow", lambda self, name, total: grow_and_break(name, total))
-    update = {"ClusterArn": orders, "TopicName": "clicks", "PartitionCount": 5, "Configs": packed("retention.ms=1")}
+    update = {"ClusterArn": cluster, "TopicName": "clicks", "PartitionCount": 5, "Configs": packed("retention.ms=1")}
     code, _, _, message = refused(kafka.update_topic, **update)
     assert code == "ClusterConnectivityException"
     assert "has 5 partitions now, but its settings were not changed" in message

@@ -6,20 +6,13 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from attrs import evolve
 from botocore.exceptions import ClientError
 
 from penstock.model.operation import OperationKind, OperationState
 
 ALL = "ALL"
 SIZE = [{"KafkaBrokerNodeId": ALL, "VolumeSizeGB": 200}]
-
-
-@pytest.fixture
-def cluster(kafka, wish, loop):
-    """ARN of a cluster that is ACTIVE: kafka.m5.large, 100 GiB, monitoring DEFAULT, no configuration."""
-    arn = kafka.create_cluster(**wish())["ClusterArn"]
-    loop.serve(arn)
-    return arn
 
 
 @pytest.fixture
@@ -140,6 +133,19 @@ def test_threads_that_belong_to_a_type_are_set_at_run_time_too(kafka, wish, loop
     assert operation_of(rooms, loop, arn).target["live"] == live
 
 
+def test_the_smallest_type_has_no_dual_stack_whichever_comes_first(kafka, cluster, loop, rooms):
+    """The other way round is refused by UpdateConnectivity (msk.md 4.7)."""
+    with rooms.store.write() as tx:
+        tx.clusters.put_spec(evolve(loop.spec(cluster), dual=True), bump=False)
+    small = {"TargetInstanceType": "kafka.t3.small"}
+    code, named, message = refused(kafka.update_broker_type, **members(kafka, cluster, **small))
+    assert (code, named) == ("BadRequestException", "targetInstanceType")
+    assert "not offered with the network type DUAL" in message
+    with rooms.store.write() as tx:
+        tx.clusters.put_spec(evolve(loop.spec(cluster), dual=False), bump=False)
+    kafka.update_broker_type(**members(kafka, cluster, **small))
+
+
 def test_monitoring_that_is_as_asked_for_already_is_no_update_whatever_else_is_on(kafka, wish, loop):
     on = {"Prometheus": {"JmxExporter": {"EnabledInBroker": True}}}
     arn = kafka.create_cluster(**wish(OpenMonitoring=on))["ClusterArn"]
@@ -190,7 +196,12 @@ def test_what_is_taken_out_goes_back_to_its_default(kafka, wish, loop, rooms, tu
 @pytest.mark.parametrize(
     ("update", "asked", "member", "words"),
     [
-        ("update_broker_type", {"TargetInstanceType": "kafka.m5.large"}, "targetInstanceType", "already"),
+        (
+            "update_broker_type",
+            {"TargetInstanceType": "kafka.m5.large"},
+            "targetInstanceType",
+            "identical to the current",
+        ),
         ("update_broker_type", {"TargetInstanceType": "kafka.m5.tiny"}, "targetInstanceType", "not an instance type"),
         ("update_broker_type", {"TargetInstanceType": "m5.xlarge"}, "targetInstanceType", "not an instance type"),
         ("update_broker_type", {"TargetInstanceType": ""}, "targetInstanceType", "not an instance type"),

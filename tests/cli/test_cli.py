@@ -161,6 +161,10 @@ class TestReaching:
         names_ca = str(served.home / "ca.pem") in values.values()
         assert names_ca is (auth != "plaintext")
 
+    def test_ipv6_is_for_clusters_that_have_it(self, served: House, orders: str) -> None:
+        said = told(served.say("client", orders, "--ipv6"))
+        assert said.startswith("penstock: orders is not reached over IPv6: its network type is IPV4; change it with")
+
     @pytest.mark.parametrize("auth", ["mtls", "scram", "iam"])
     def test_what_is_not_built_yet_is_said(self, served: House, orders: str, auth: str) -> None:
         assert "is not built yet" in told(served.say("client", orders, "--auth", auth))

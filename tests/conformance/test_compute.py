@@ -1,4 +1,4 @@
-"""What every provider promises, told on processes and in memory."""
+"""What every provider promises of nodes, told on processes and in memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fakes.worlds import CLUSTER, World, broker, eventually, gone, leaf, running
 
 from penstock.compute.base import ComputeError, StaleFence
 from penstock.compute.process import loopback
-from penstock.model.ids import ClusterId, NodeId
-from penstock.model.node import Applies, File, NodeSpec
-from penstock.model.observation import Absent, Bereft, Gone, Known, Running
+from penstock.model.ids import ClusterId
+from penstock.model.node import Applies, File
+from penstock.model.observation import Absent, Gone, Known, Running
 from penstock.model.plan import How
 
 
@@ -163,59 +163,6 @@ def test_what_a_node_writes_to_its_log_is_noticed(world: World) -> None:
     assert world.compute.tail(node.id, 1) == ["a segment more"]
 
 
-def test_swapped_volumes_are_never_used_and_never_deleted(world: World) -> None:
-    one, two = specify(world, broker(1)), specify(world, broker(2))
-    for node in (one, two):
-        world.compute.start(node, [], fence=1)
-        world.put(node.id, "mine", str(node.id).encode())
-        world.compute.stop(node.id, How.AT_ONCE, fence=1)
-    world.swap_volumes(one.id, two.id)
-    with pytest.raises(ComputeError, match="belongs to broker-2"):
-        world.compute.start(one, [], fence=1)
-    (kept,) = world.compute.quarantined(CLUSTER)
-    assert world.in_quarantine(kept)["mine"] == b"broker 2"
-
-
-def test_a_node_that_lost_its_volume_starts_afresh_only_as_another(world: World) -> None:
-    one, two = specify(world, broker(1)), specify(world, broker(2))
-    for node in (one, two):
-        world.compute.start(node, [], fence=1)
-        world.put(node.id, "mine", str(node.id).encode())
-        world.compute.stop(node.id, How.AT_ONCE, fence=1)
-    world.swap_volumes(one.id, two.id)
-    with pytest.raises(ComputeError, match="belongs to broker-2"):
-        world.compute.start(one, [], fence=1)
-    lost = sees(world, one.id)
-    assert isinstance(lost, Bereft)
-    assert lost.incarnation == one.incarnation
-    with pytest.raises(ComputeError, match="is not there"):
-        world.compute.start(one, [], fence=1)
-    world.compute.start(evolve(one, incarnation="another"), [], fence=1)
-    assert "mine" not in world.data(one.id)
-    assert "meta.properties" in world.data(one.id)
-
-
-def test_a_volume_of_another_incarnation_is_quarantined(world: World) -> None:
-    node = specify(world, broker(1))
-    world.compute.start(node, [], fence=1)
-    world.put(node.id, "old", b"of a disk that came back")
-    world.compute.stop(node.id, How.AT_ONCE, fence=1)
-    with pytest.raises(ComputeError):
-        world.compute.start(evolve(node, incarnation="newer"), [], fence=1)
-    (kept,) = world.compute.quarantined(CLUSTER)
-    assert world.in_quarantine(kept)["old"] == b"of a disk that came back"
-
-
-def test_a_volume_is_formatted_once(world: World) -> None:
-    node = specify(world, broker(1))
-    world.compute.start(node, [], fence=1)
-    before = world.data(node.id)["meta.properties"]
-    world.compute.stop(node.id, How.AT_ONCE, fence=1)
-    again = evolve(node, files=(File("meta.properties", b"other", Applies.FORMAT),))
-    world.compute.start(again, [], fence=1)
-    assert world.data(node.id)["meta.properties"] == before
-
-
 def test_an_older_control_plane_is_refused_every_change(world: World) -> None:
     node = specify(world, broker(1))
     world.compute.start(node, [], fence=7)
@@ -267,20 +214,6 @@ def test_removal_leaves_nothing_and_may_be_repeated(world: World) -> None:
     assert world.compute.clusters() == []
     assert world.compute.remove(node.id, fence=1) is None
     assert world.compute.tail(node.id, 5) == []
-
-
-def test_removal_keeps_a_volume_whose_owner_is_in_doubt(world: World) -> None:
-    one, two = specify(world, broker(1)), specify(world, broker(2))
-    for node in (one, two):
-        world.compute.start(node, [], fence=1)
-        world.put(node.id, "mine", str(node.id).encode())
-        world.compute.stop(node.id, How.AT_ONCE, fence=1)
-    world.swap_volumes(one.id, two.id)
-    place = world.compute.remove(one.id, fence=1)
-    assert place is not None
-    assert world.in_quarantine(place)["mine"] == b"broker 2"
-    assert world.compute.quarantined(CLUSTER) == [place]
-    assert world.compute.quarantined(ClusterId("other-1")) == []
 
 
 def test_a_stray_is_visible(world: World) -> None:
@@ -375,106 +308,3 @@ def test_a_node_whose_start_failed_was_never_started(world: World) -> None:
     assert world.compute.sightings(CLUSTER)[node.id] == Known(Absent())
     world.compute.start(node, [], fence=1)
     assert isinstance(sees(world, node.id), Running)
-
-
-def larger(node: NodeSpec, gib: int) -> NodeSpec:
-    return evolve(node, resources=evolve(node.resources, volume_gib=gib))
-
-
-def size_of(world: World, node: NodeId) -> int:
-    """GiB of the volume as the provider reports it."""
-    seen = running(world, node).volume
-    assert seen is not None
-    return seen.size >> 30
-
-
-def test_a_volume_grows_under_its_node_and_never_shrinks(world: World) -> None:
-    node = specify(world, broker(1))
-    world.compute.start(node, [], fence=1)
-    world.put(node.id, "topic-0.log", b"acknowledged")
-    before = running(world, node.id)
-    assert size_of(world, node.id) == 1
-    if not world.compute.capabilities.grows_in_use:
-        with pytest.raises(ComputeError, match="restart the node"):
-            world.compute.grow(larger(node, 2), fence=1)
-        assert size_of(world, node.id) == 1
-        return
-    for wanted, gets in ((2, 2), (2, 2), (1, 2), (3, 3)):
-        world.compute.grow(larger(node, wanted), fence=1)
-        assert size_of(world, node.id) == gets
-    assert running(world, node.id).pid == before.pid
-    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
-
-
-def test_a_volume_grows_when_its_node_starts_and_never_shrinks(world: World) -> None:
-    node = specify(world, broker(1))
-    world.compute.start(node, [], fence=1)
-    world.put(node.id, "topic-0.log", b"acknowledged")
-    for wanted, gets in ((2, 2), (1, 2), (3, 3)):
-        world.compute.stop(node.id, How.AT_ONCE, fence=1)
-        world.compute.grow(larger(node, wanted), fence=1)
-        world.compute.start(larger(node, wanted), [], fence=1)
-        assert size_of(world, node.id) == gets
-    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
-
-
-def test_a_volume_tells_how_full_it_is(world: World) -> None:
-    node = specify(world, broker(1))
-    world.compute.start(node, [], fence=1)
-    seen = running(world, node.id).volume
-    assert seen is not None
-    assert seen.used is not None
-    assert 0 < seen.used < seen.size
-    assert seen.full == seen.used / seen.room
-    assert seen.disk_free > 0
-
-
-def ballast_of(world: World, node: NodeId) -> int:
-    seen = sees(world, node)
-    assert isinstance(seen, Running | Gone)
-    assert seen.volume is not None
-    return seen.volume.ballast
-
-
-def test_a_fresh_volume_holds_ballast_that_is_no_data_and_goes_when_room_is_needed(world: World) -> None:
-    node = specify(world, broker(1))
-    world.compute.start(node, [], fence=1)
-    world.put(node.id, "topic-0.log", b"acknowledged")
-    laid = ballast_of(world, node.id)
-    assert laid >= (1 << 30) // 100 - 4096
-    assert "ballast" not in world.data(node.id)
-    world.kill(node.id)
-    assert ballast_of(world, node.id) == laid, "it is known of a node that ended too"
-    for _ in range(2):
-        world.compute.ballast(node.id, fence=1, held=False)
-        assert ballast_of(world, node.id) == 0
-    world.compute.start(node, [], fence=1)
-    assert ballast_of(world, node.id) == 0, "a start takes no room away from the node that needed it"
-    for _ in range(2):
-        world.compute.ballast(node.id, fence=1, held=True)
-        assert ballast_of(world, node.id) == laid
-    assert world.data(node.id)["topic-0.log"] == b"acknowledged"
-    world.compute.write(node, [], fence=2)
-    for held in (True, False):
-        with pytest.raises(StaleFence):
-            world.compute.ballast(node.id, fence=1, held=held)
-    assert ballast_of(world, node.id) == laid
-
-
-def test_only_the_nodes_own_volume_is_made_larger(world: World) -> None:
-    one, two = specify(world, broker(1)), specify(world, broker(2))
-    with pytest.raises(ComputeError, match="never started"):
-        world.compute.grow(one, fence=1)
-    for node in (one, two):
-        world.compute.start(node, [], fence=2)
-        world.compute.stop(node.id, How.AT_ONCE, fence=2)
-    with pytest.raises(StaleFence):
-        world.compute.grow(larger(one, 2), fence=1)
-    world.swap_volumes(one.id, two.id)
-    with pytest.raises(ComputeError, match="not made larger"):
-        world.compute.grow(larger(one, 2), fence=2)
-    assert world.compute.quarantined(CLUSTER) == [], "growing moves nothing"
-    with pytest.raises(ComputeError, match="belongs to broker-2"):
-        world.compute.start(larger(one, 2), [], fence=2)
-    with pytest.raises(ComputeError, match="is not there"):
-        world.compute.grow(larger(one, 2), fence=2)

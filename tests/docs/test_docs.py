@@ -92,7 +92,7 @@ def test_the_help_of_a_command_has_an_example_that_is_about_it(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_readme_names_only_options_that_a_command_has(name):
     row = next(line for usage, line in rows("Commands").items() if usage.split()[1] == name)
-    named = set(re.findall(r"--[a-z][a-z-]+", row))
+    named = set(re.findall(r"--[a-z][a-z0-9-]+", row))
     assert named <= options(name)
     # and the arguments in the usage are as many as the command takes
     usage = next(usage for usage in rows("Commands") if usage.split()[1] == name)
@@ -110,7 +110,7 @@ def test_every_make_target_is_in_the_readme_and_no_other():
 def test_what_the_readme_lets_users_type_exists():
     for name, rest in re.findall(r"\bpenstock ([a-z]+)([^\n|)\"]*)", SHELL):
         assert name in COMMANDS
-        assert set(re.findall(r"--[a-z][a-z-]+", rest)) <= options(name)
+        assert set(re.findall(r"--[a-z][a-z0-9-]+", rest)) <= options(name)
     built = {xform_name(operation, "-") for service, operation in OPERATIONS if service == "kafka"}
     asked = set(re.findall(r"\baws kafka ([a-z0-9-]+)", SHELL))
     assert asked, "the walk uses the AWS CLI"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from attrs import define, evolve, field
 
 from penstock.kafka.wire import KafkaRefused
@@ -29,6 +31,12 @@ class MemoryTopics:
         self._note("page")
         names = sorted(name for name in self.topics if name.startswith(prefix) and (after is None or name > after))
         return [self.topics[name] for name in names[:size]], len(names) > size
+
+    def held(self):
+        self._note("held")
+        return Counter(
+            replica for topic in self.topics.values() for part in topic.partitions for replica in part.replicas
+        )
 
     def describe(self, name):
         self._note("describe")

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
+from attrs import evolve
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -24,6 +25,8 @@ from penstock.compute.process.provider import ProcessCompute
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.node import Applies, File, Issuer, Leaf, NodeSpec, Resources
 from penstock.model.observation import Gone, Known, Running, Sighting
+from penstock.model.plan import How
+from penstock.model.volume import VolumeUse
 
 CLUSTER = ClusterId("6f1c2a34-0000-4000-8000-000000000001-1")
 SLEEPER = ("/bin/sh", "-c", "echo ready; exec sleep 600")
@@ -100,6 +103,14 @@ def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> None:
     while not holds():
         assert time.monotonic() < until, "it did not come true in time"
         time.sleep(0.005)
+
+
+def use(world: World, node: NodeId) -> VolumeUse:
+    """How full its volume is; the test fails where that cannot be told."""
+    seen = sees(world, node)
+    assert isinstance(seen, Running | Gone)
+    assert seen.volume is not None
+    return seen.volume
 
 
 class ProcessWorld:
@@ -253,3 +264,16 @@ def specify(world: World, node: NodeId, command: tuple[str, ...] = SLEEPER, **ch
         "ready_line": "ready",
     }
     return NodeSpec(**{**whole, **changes})  # type: ignore[arg-type]
+
+
+def larger(node: NodeSpec, gib: int) -> NodeSpec:
+    """The same node with a volume of that size."""
+    return evolve(node, resources=evolve(node.resources, volume_gib=gib))
+
+
+def ended(world: World, node: NodeSpec) -> NodeSpec:
+    """It ran once, wrote a record, and was stopped."""
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "record", str(node.id).encode())
+    world.compute.stop(node.id, How.AT_ONCE, fence=1)
+    return node

@@ -5,6 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 import pytest
+from fakes import kafka_answers
 from fakes.kafka_node import HANG_UP, KafkaNode
 from kafka.protocol.admin import (
     CreatePartitionsRequest,
@@ -125,6 +126,15 @@ def test_topics_of_all_sizes_are_whole_wherever_an_answer_ends(node, topics, siz
     page, _ = topics.page("b", None, 1)
     assert [each.index for each in page[0].partitions] == list(range(5000))
     assert page[0].out_of_sync == 5000
+
+
+def test_replicas_are_counted_for_each_broker_with_those_that_do_not_lead(node, topics):
+    orders = ("orders", 0, [(1, (1, 2), (1,)), (-1, (2, 3), ())])
+    node.on(
+        MetadataRequest, kafka_answers.metadata(orders, ("gone", 3, []), ("__consumer_offsets", 0, [(2, (2,), (2,))]))
+    )
+    assert topics.held() == {1: 1, 2: 3, 3: 1}
+    assert len(node.asked) == 1
 
 
 def test_a_prefix_begins_at_its_topics_and_ends_after_them(node, topics):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from attrs import define, field
-from oracle.plane import Plane, until
+from oracle.plane import Plane, ran, until
 
 PATIENCE = 60
 
@@ -58,15 +58,7 @@ class Aws:
 
     def _run(self, call: str, members: Mapping[str, Any]) -> subprocess.CompletedProcess[str]:
         words = [word for name, value in members.items() for word in (f"--{name.replace('_', '-')}", spelled(value))]
-        return subprocess.run(
-            ["aws", "kafka", call, *words],
-            env=self._environment,
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        return ran(["aws", "kafka", call, *words], self._environment, PATIENCE)
 
 
 def spelled(value: Any) -> str:

@@ -49,6 +49,15 @@ def until(
         time.sleep(poll)
 
 
+def ran(
+    words: Sequence[str], environment: Mapping[str, str], timeout: float, within: str | Path = "/"
+) -> subprocess.CompletedProcess[str]:
+    """A command to its end, however it ends, and all that it said."""
+    return subprocess.run(
+        words, env=environment, cwd=within, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
 @define
 class Home:
     """A directory that a control plane works in, with settings of its own."""
@@ -56,6 +65,8 @@ class Home:
     path: Path
     registry: Path
     settings: dict[str, str] = field(factory=dict)
+    front: Sequence[str] = ()
+    """What stands in front of every command: `setpriv …`, to have fewer rights."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -67,15 +78,8 @@ class Home:
 
     def run(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """`penstock …` on this home."""
-        done = subprocess.run(
-            [sys.executable, "-m", "penstock", *arguments],
-            env=self.environment,
-            cwd="/",
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        words = (*self.front, sys.executable, "-m", "penstock", *arguments)
+        done = ran(words, self.environment, timeout)
         assert not check or done.returncode == 0, f"penstock {' '.join(arguments)}: {done.stderr}{done.stdout}"
         return done
 
@@ -278,10 +282,10 @@ class Cluster:
         files = [p for p in home.path.rglob(f"*{self.id}*") if "quarantine" not in p.parts]
         return left + [f"file {path}" for path in files]
 
-    def client(self, auth: str | None = None) -> Mapping[str, str]:
+    def client(self, auth: str | None = None, *flags: str) -> Mapping[str, str]:
         """What `penstock client` prints for librdkafka."""
         chosen = ("--auth", auth) if auth else ()
-        return dict(self.plane.home.json("client", self.name, "--for", "librdkafka", *chosen))
+        return dict(self.plane.home.json("client", self.name, "--for", "librdkafka", *chosen, *flags))
 
     @property
     def nodes(self) -> Sequence[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import define, field
-from oracle.plane import Plane
+from oracle.plane import Plane, ran
 
 PATIENCE = 240
 PROVIDER = "*/hashicorp/aws"
@@ -102,15 +102,8 @@ class Terraform:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))}
         nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": "127.0.0.1"}
         told = {"TF_CLI_CONFIG_FILE": str(self.folder / "terraformrc"), "TF_IN_AUTOMATION": "1"}
-        done = subprocess.run(
-            ["terraform", *arguments, "-no-color"],
-            cwd=self.folder,
-            env={**own, **network, **nowhere, **told},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        environment = {**own, **network, **nowhere, **told}
+        done = ran(["terraform", *arguments, "-no-color"], environment, PATIENCE, self.folder)
         assert not check or done.returncode == 0, f"terraform {' '.join(arguments)}: {done.stderr}{done.stdout}"
         return done
 

@@ -19,6 +19,7 @@ variable "monitoring" { default = "DEFAULT" }
 variable "exporters" { default = true }
 variable "logs" { default = true }
 variable "team" { default = "orders" }
+variable "connectivity" { default = false }
 
 resource "aws_msk_configuration" "orders" {
   name              = var.configuration
@@ -44,6 +45,25 @@ resource "aws_msk_cluster" "orders" {
     storage_info {
       ebs_storage_info {
         volume_size = var.volume_size
+      }
+    }
+
+    # All that is off anyway.
+    dynamic "connectivity_info" {
+      for_each = var.connectivity ? [1] : []
+      content {
+        public_access {
+          type = "DISABLED"
+        }
+        vpc_connectivity {
+          client_authentication {
+            sasl {
+              iam   = false
+              scram = false
+            }
+            tls = false
+          }
+        }
       }
     }
   }

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from fakes.disks import cannot, cram
@@ -54,6 +60,55 @@ def test_a_full_volume(homes: Callable[..., Home]) -> None:
         load.advance()
     check(config, TOPIC, PARTITIONS, [load])
     assert cramped.describe()["Provisioned"]["CustomerActionStatus"] == "NONE"
+    cramped.delete()
+
+
+@pytest.fixture
+def shared_disk() -> Iterator[Path]:
+    """A disk of 6 GiB for a whole home. It takes what is written to it."""
+    with ExitStack() as after:
+        folder = Path(mkdtemp(prefix="penstock-shared-", dir="/tmp"))
+        after.callback(shutil.rmtree, folder)
+        image, disk = folder / "image", folder / "disk"
+        image.touch()
+        os.truncate(image, 6 * GIB)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+        disk.mkdir()
+        folder.chmod(0o755)
+        subprocess.run(["mount", "-o", "loop", image, disk], check=True)
+        after.callback(subprocess.run, ["umount", disk], check=True)
+        yield disk
+
+
+@pytest.mark.skipif(
+    not os.environ.get("PENSTOCK_SOAK"), reason="nodes end until none has ballast: `make soak` plays it"
+)
+def test_a_full_disk_that_all_nodes_share(shared_disk: Path, homes: Callable[..., Home]) -> None:
+    """Ballast is small there; that of one node is enough for it to start, and keeps the others from ending."""
+    plane = Plane(homes(within=shared_disk)).up()
+    cramped = plane.create("cramped")
+    config = cramped.client("tls")
+    make_topic(config, TOPIC, PARTITIONS)
+    held = [volume(cramped, node)["ballast"] for node in cramped.nodes]
+    assert 0 < min(held) <= max(held) <= 32 << 20
+
+    def relieved() -> int:
+        return sum("without the ballast" in event for event in cramped.events())
+
+    with loaded(config, TOPIC, PARTITIONS) as load:
+        for _ in range(2):
+            before = relieved()
+            cram(shared_disk)
+            until(lambda before=before: relieved() > before, "a node has ended", more=cramped.said)  # type: ignore[misc]
+            cramped.active()
+            load.advance()
+        crammed = list(shared_disk.glob("crammed-*"))
+        assert sum(each.stat().st_blocks * 512 for each in crammed) > 5 * GIB, "nobody has made room meanwhile"
+        for each in crammed:
+            each.unlink()
+        until(lambda: all(volume(cramped, node)["ballast"] for node in cramped.nodes), "laid again", more=cramped.said)
+        load.advance()
+    check(config, TOPIC, PARTITIONS, [load])
     cramped.delete()
 
 

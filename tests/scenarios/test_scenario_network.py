@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Home, Plane, listening, until
 
 from penstock.compute.process import loopback
+
+SOAK = pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="more rolls: `make soak` plays it")
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ def rolled(cluster: Cluster, runs: Runs) -> None:
     runs.check_rolled()
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="two rolls more: `make soak` plays it")
+@SOAK
 def test_a_client_on_another_machine_produces_over_tls_at_the_shared_address(
     homes: Callable[..., Home], other: Elsewhere
 ) -> None:
@@ -104,6 +107,12 @@ def own_ipv6(cluster: Cluster) -> list[str]:
     return [end.rpartition(":")[0].strip("[]") for end in tls(cluster, "BootstrapBrokerStringTlsIpv6").split(",")]
 
 
+def ipv6_of(cluster: Cluster) -> list[tuple[str, int]]:
+    """Address and port of every listener over IPv6, as nodes were last told them."""
+    beside = [end for node in cluster.nodes for end in cluster.record(node, "node").get("beside", [])]
+    return [(address, port) for address, ports in beside for port in ports.values()]
+
+
 def produce(config: Mapping[str, str], topic: str, count: int) -> None:
     producer = Producer({**config, "acks": "all", "message.timeout.ms": 30000})
     failed: list[str] = []
@@ -113,9 +122,21 @@ def produce(config: Mapping[str, str], topic: str, count: int) -> None:
     assert failed == []
 
 
-def test_dual_stack_gives_every_broker_listeners_over_ipv6_by_one_roll(plane: Plane) -> None:
+POWERLESS = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
+"""A control plane that may not give addresses to the loopback device, as that of an ordinary user."""
+
+
+@pytest.mark.parametrize("own", [True, pytest.param(False, marks=SOAK)], ids=["own-addresses", "one-address"])
+def test_dual_stack_gives_every_broker_listeners_over_ipv6_by_one_roll(homes: Callable[..., Home], own: bool) -> None:
     if loopback.why_none():
         pytest.skip("this machine has no IPv6 on its loopback device")
+    mighty = loopback.why_not() is None
+    if not own and mighty and shutil.which(POWERLESS[0]) is None:
+        pytest.skip("no setpriv on this machine")
+    home = homes()
+    home.front = () if own or not mighty else POWERLESS
+    own = own and mighty
+    plane = Plane(home).up()
     orders = plane.create("orders", client_broker="TLS_PLAINTEXT")
     config, before, runs = orders.client("tls"), orders.describe(), Runs(orders)
     make_topic(config, "orders", 3)
@@ -139,21 +160,30 @@ def test_dual_stack_gives_every_broker_listeners_over_ipv6_by_one_roll(plane: Pl
     strings = kafka.get_bootstrap_brokers(ClusterArn=orders.arn)
     assert strings["BootstrapBrokerStringTls"] == config["bootstrap.servers"], "what was there stays"
     addresses = own_ipv6(orders)
-    if loopback.why_not() is None:
+    if own:
         assert len(set(addresses)) == 3
         assert all(address.startswith("fd") for address in addresses)
         assert {end.rpartition(":")[2] for end in strings["BootstrapBrokerStringTlsIpv6"].split(",")} == {"20094"}
         assert {end.rpartition(":")[2] for end in strings["BootstrapBrokerStringIpv6"].split(",")} == {"20092"}
     else:
         assert set(addresses) == {"::1"}
-    produce({**config, "bootstrap.servers": strings["BootstrapBrokerStringTlsIpv6"]}, "orders", 100)
+        assert "Over IPv6 brokers share ::1" in home.run("doctor", check=False).stdout
+        every = [end for name in strings if name.endswith("Ipv6") for end in strings[name].split(",")]
+        assert len(set(every)) == 6, "a port for each listener"
+    told = orders.client("tls", "--ipv6")
+    assert told["bootstrap.servers"] == strings["BootstrapBrokerStringTlsIpv6"]
+    produce(told, "orders", 100)
     produce({"bootstrap.servers": strings["BootstrapBrokerStringIpv6"]}, "orders", 100)
 
-    if loopback.why_not() is None:
+    if own:
         # What a restart of the machine does to the loopback device; a new control plane finds it so.
         loopback.remove(addresses[0])
         assert not listening(addresses[0], 20094)
         again(plane, None)
         until(lambda: listening(addresses[0], 20094), "the address is back", more=orders.said)
+    else:
+        orders.healed("broker-1", orders.kill("broker-1"))
+        assert orders.client("tls", "--ipv6")["bootstrap.servers"] == strings["BootstrapBrokerStringTlsIpv6"]
+        until(lambda: all(listening(*each) for each in ipv6_of(orders)), "all ports are back", more=orders.said)
     orders.delete()
     assert not set(addresses) & set(loopback.present()) - {"::1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,8 @@ def test_a_cluster_is_made_changed_in_place_taken_over_and_destroyed(
         assert now["brokers"] == first["brokers"]
 
     theirs = terraform(plane, "theirs").begin(ORDERS)
-    theirs.variables = mine.variables
+    # What is off and written down as off is no difference.
+    theirs.variables = {**mine.variables, "connectivity": True}
     taken = {"aws_msk_cluster": now["cluster"], "aws_msk_configuration": now["configuration"]["arn"]}
     blocks = [f'import {{\n  to = {kind}.orders\n  id = "{arn}"\n}}\n' for kind, arn in taken.items()]
     (theirs.folder / "import.tf").write_text("".join(blocks))
@@ -94,6 +96,22 @@ def test_a_cluster_is_made_changed_in_place_taken_over_and_destroyed(
     assert plane.kafka.list_configurations()["Configurations"] == []
     cluster.gone()
     assert mine.plan()["add"] == 2, "the other state sees that all is gone"
+
+
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a cluster more: `make soak` plays it")
+def test_connectivity_that_is_off_already_is_refused_after_a_create_as_on_msk(
+    plane: Plane, terraform: Callable[[Plane, str], Terraform]
+) -> None:
+    mine = terraform(plane, "mine").begin(ORDERS)
+    mine.variables["connectivity"] = True
+    why = mine.refused()
+    assert "BadRequestException" in why
+    assert "identical to the current value" in why
+    cluster = cluster_of(plane)
+    assert cluster.state == "ACTIVE"
+    assert plane.kafka.list_cluster_operations_v2(ClusterArn=cluster.arn)["ClusterOperationInfoList"] == []
+    assert mine.destroy() == 2
+    cluster.gone()
 
 
 def test_a_failed_cluster_can_be_read_and_destroyed(

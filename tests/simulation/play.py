@@ -19,11 +19,11 @@ from simulation.judge import Judge
 from penstock.api.rooms import Operation
 from penstock.api.updates import reboot_broker
 from penstock.api.views import shown_state
-from penstock.control.cluster.configured import effective_of
 from penstock.control.cluster.layout import Frame, lay_out
 from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.sentences import explained
 from penstock.control.cluster.surroundings import Surroundings
+from penstock.kafka.configuration import effective_of
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
 from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId, Role
 from penstock.model.node import NodeSpec
@@ -395,4 +395,4 @@ class Play:
         if spec.configuration is None:
             return frame()
         with self.store.read() as rows:
-            return frame(user=effective_of(rows, spec))
+            return frame(user=effective_of(rows.configurations.properties_of(spec), spec.kafka_version))

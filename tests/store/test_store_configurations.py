@@ -110,6 +110,20 @@ def test_what_is_not_there_has_no_next_revision(store: Store) -> None:
         tx.configurations.insert(late)
 
 
+def test_a_cluster_runs_with_what_its_revision_holds_and_never_with_less(
+    store: Store, a_cluster: Callable[..., ClusterSpec]
+) -> None:
+    spec, arn = a_cluster("orders"), made().arn
+    with store.write() as tx:
+        tx.configurations.insert(made())
+        tx.configurations.add_revision(arn, b"a=2", NOW)
+        of = tx.configurations.properties_of
+        assert of(spec) == b""
+        assert [of(evolve(spec, configuration=(arn, number))) for number in (1, 2)] == [ODD, b"a=2"]
+        with pytest.raises(StoreError, match=r"orders runs with revision 3 of .*, which the store does not hold"):
+            of(evolve(spec, configuration=(arn, 3)))
+
+
 def test_users_are_the_clusters_that_name_it_in_any_revision(
     store: Store, a_cluster: Callable[..., ClusterSpec]
 ) -> None:

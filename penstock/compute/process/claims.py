@@ -14,7 +14,7 @@ from secrets import token_hex
 from attrs import define, field
 
 from penstock.compute.base import ComputeError
-from penstock.compute.process.files import told, write
+from penstock.compute.process.files import read_object, told, write
 
 REGISTRY = Path("/var/tmp/penstock-networks")  # noqa: S108 - shared by all users of the machine on purpose
 PATIENCE_SECONDS = 5.0
@@ -42,25 +42,25 @@ class Claims:
 
     def token(self) -> str | None:
         """What is the home's alone on this machine; None before its first claim."""
-        return str(_read(self.home / NOTE).get("claim", "")) or None
+        return str(read_object(self.home / NOTE).get("claim", "")) or None
 
     def noted(self) -> str | None:
         """The network that the home has written down, whether or not the registry still says so."""
-        return str(_read(self.home / NOTE).get("network", "")) or None
+        return str(read_object(self.home / NOTE).get("network", "")) or None
 
     def release(self) -> None:
         """Give everything back to the machine; nothing where there is nothing."""
-        record = _read(self.home / NOTE)
+        record = read_object(self.home / NOTE)
         if not record:
             return
         with told(f"giving a network back to {self.registry}"), _Lock(self.registry):
             for name in _held(record):
-                claim = _read(self.registry / name)
+                claim = read_object(self.registry / name)
                 if claim.get("token") == record.get("claim") and claim.get("home") == str(self.home):
                     (self.registry / name).unlink()
 
     def _claimed(self, kind: str, candidates: Sequence[str]) -> Iterator[str]:
-        held = _held(_read(self.home / NOTE))
+        held = _held(read_object(self.home / NOTE))
         for name in sorted(candidates, key=lambda candidate: candidate not in held):
             with told(f"claiming a network in {self.registry}"), _Lock(self.registry):
                 mine = self._mine(kind, name)
@@ -69,9 +69,9 @@ class Claims:
 
     def _mine(self, kind: str, name: str) -> bool:
         """Is it the home's, or can it be now? Written down then."""
-        record = _read(self.home / NOTE)
+        record = read_object(self.home / NOTE)
         token = str(record.get("claim", "")) or token_hex(8)
-        claim = _read(self.registry / name)
+        claim = read_object(self.registry / name)
         if (claim.get("token"), claim.get("home")) != (token, str(self.home)):
             if not self._free(name, claim):
                 return False
@@ -147,12 +147,3 @@ class _Lock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._held)
-
-
-def _read(path: Path) -> Mapping[str, object]:
-    """A JSON object, or an empty one where there is none that can be read."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

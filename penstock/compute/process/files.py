@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from secrets import token_hex
@@ -94,6 +95,15 @@ def write(path: Path, content: bytes, mode: int = 0o644, owner: Owner | None = N
         raise
     if durable:
         sync_directory(path.parent)
+
+
+def read_object(path: Path) -> Mapping[str, object]:
+    """A JSON object, or an empty one where there is none that can be read."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def sync_directory(path: Path) -> None:

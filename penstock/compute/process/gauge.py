@@ -19,9 +19,9 @@ from penstock.compute.process import ballast, filesystem
 from penstock.compute.process.ballast import BLOCK
 from penstock.compute.process.files import write
 from penstock.compute.process.home import Home, Place
-from penstock.compute.process.volumes import GIB, LABEL, Label
+from penstock.compute.process.volumes import LABEL, Label
 from penstock.model.ids import NodeId
-from penstock.model.volume import VolumeKind, VolumeUse
+from penstock.model.volume import GIB, VolumeKind, VolumeUse
 
 EVERY_SECONDS = 60.0
 _log = getLogger(__name__)
@@ -96,21 +96,13 @@ def census(home: Home) -> Iterable[Laid]:
             yield Laid(kind, len(found), promised, sum(_taken(home, label, volume) for label, volume in found))
 
 
-def uses(home: Home) -> Iterator[tuple[str, VolumeUse]]:
+def uses(home: Home, read: Read) -> Iterator[tuple[str, VolumeUse]]:
     """Every volume of a home that need not exist, whose it is and how full, where that can be told. Only looks."""
     if not (home.nodes.is_dir() and home.volumes.is_dir()):
         return
     for node in (node for cluster in home.clusters() for node in home.members(cluster)):
-        if (found := use(home.place(node), _object)) is not None:
+        if (found := use(home.place(node), read)) is not None:
             yield f"{node} of {node.cluster}", found
-
-
-def _object(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    return found if isinstance(found, dict) else None
 
 
 def _labelled(home: Home) -> Iterator[tuple[Label, Path]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from attrs import frozen
 
 from penstock.compute.process import loopback
 from penstock.compute.process.addresses import IPV6_REMEDY, NETWORKS, SHARED_PORTS, Addresses, holder, why_not_here
+from penstock.compute.process.files import read_object
 from penstock.compute.process.filesystem import why_not
 from penstock.compute.process.gauge import Laid, census, uses
 from penstock.compute.process.home import Home
-from penstock.compute.process.run import taken
+from penstock.compute.process.run import Records, taken
 from penstock.compute.process.volumes import chosen
 from penstock.model.volume import VolumeKind, VolumeUse
 
@@ -64,9 +64,9 @@ def look(
 ) -> Premises:
     """The premises of a home that need not exist; `shared` is the address that its nodes are to share for clients."""
     addresses = Addresses(home, registry)
-    noted = _object(home / "network.json")
+    noted = read_object(home / "network.json")
     network = str(noted["network"]) if noted.get("network") in NETWORKS else None
-    claim = _object(registry / network) if network else {}
+    claim = read_object(registry / network) if network else {}
     # Nobody is ever given this address, so whoever holds a port of it holds it on the wildcard address.
     probe = f"{network or NETWORKS[0]}.255.254"
     own = addresses.own()
@@ -87,14 +87,5 @@ def look(
         volume_note=note,
         no_filesystems=why_not(),
         volumes=tuple(census(Home(home))),
-        uses=tuple(uses(Home(home))),
+        uses=tuple(uses(Home(home), Records().object)),
     )
-
-
-def _object(path: Path) -> Mapping[str, object]:
-    """A JSON object, or an empty one where there is none that can be read."""
-    try:
-        value = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -27,10 +27,9 @@ from penstock.compute.process.home import PASSABLE, Home, Place
 from penstock.compute.process.user import User
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, NodeSpec
-from penstock.model.volume import VolumeKind
+from penstock.model.volume import GIB, VolumeKind
 
 LABEL = "volume.json"
-GIB = 1 << 30
 
 
 @frozen
