@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -144,7 +145,7 @@ def test_whoever_is_woken_all_the_time_takes_no_turn_of_another():
     names = [name for name, _ in passes.begun]
     assert {names.count(name) for name in (*busy, "quiet")} <= set(range(20, names.count("quiet") + 2))
     looks = [turn for turn, name in enumerate(names) if name == "quiet"]
-    between = {later - earlier for earlier, later in zip(looks, looks[1:], strict=False)}
+    between = {later - earlier for earlier, later in pairwise(looks)}
     assert between == {len(busy) + 1}, "each of the others has one turn between two of its own"
 
 

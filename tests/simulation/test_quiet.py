@@ -61,7 +61,7 @@ def test_a_quiet_cluster_is_looked_at_and_nothing_is_written_and_nothing_planned
 def test_that_would_be_seen(play):
     writes = watched(play)
     play.scale_out()
-    calls = planned(lambda: play.settle())
+    calls = planned(play.settle)
     assert writes.count > 5
     assert "next_moves" in calls
 
