@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -263,6 +264,7 @@ class ControlPlane:
     def start(self) -> None:
         """Look at every cluster, and go on doing so."""
         sys.setswitchinterval(THREADS_TAKE_TURNS)
+        gc.freeze()  # what is there by now stays: without it the collector stops every thread for 70 ms now and then
         (self.app.settings.home / CA_FILE).write_bytes(self.app.home_ca)
         self.app.compute.watch(self._wake)
         with self.app.store.read() as rows:

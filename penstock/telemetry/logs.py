@@ -39,9 +39,8 @@ class Voice:
         left = text.encode(errors="backslashreplace")
         try:
             while left and self._poll.poll(0):
-                left = left[
-                    os.write(self._descriptor, left[: select.PIPE_BUF]) :
-                ]  # so much never blocks once it is polled
+                taken = os.write(self._descriptor, left[: select.PIPE_BUF])  # so much blocks no more, once it is polled
+                left = left[taken:]
         except OSError:
             return False
         return not left
