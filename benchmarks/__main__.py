@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import fields
 
-from benchmarks import plane, plans, roll, scale
+from benchmarks import many, plane, plans, roll, scale
 from benchmarks.by_hand import by_hand, java, serve
 from benchmarks.client import Load, Reach, Watch, first_record, lost, until
 from benchmarks.ours import VERSION, Ours, bare, laid_out, ours
@@ -141,6 +141,7 @@ def main() -> None:
         "roll": lambda: roll.measure(kafka),
         "scale": lambda: scale.measure(kafka),
         "plans": plans.measure,
+        "many": many.measure,
     }
     wanted = sys.argv[1:] or list(suites)
     results = [result for name in wanted for result in suites[name]()]

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Ours:
     ready_seconds: float
     pid: int
 
-    @property
+    @cached_property
     def kafka(self) -> Any:
         return boto3.client(
             "kafka",

@@ -5,6 +5,7 @@ The schedule is in memory: a crash is followed by a start that looks at everythi
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +17,8 @@ from penstock.control.reconciler import Reconciler, Verdict
 
 log = structlog.get_logger(__name__)
 
+WORKERS = 16
+"""Passes at once. Most of a pass over a cluster that does not answer is waiting, and so many such clusters hold up nobody."""
 AFTER_AN_ERROR = 2.0
 """Seconds until the next pass over a resource whose pass raised."""
 
@@ -28,6 +31,7 @@ def boot_seconds() -> float:
 @define
 class _Entry:
     due: float
+    """Boot seconds; what has waited longest is looked at first, whoever is woken how often."""
     woken: bool = True
     busy: bool = False
 
@@ -38,7 +42,7 @@ class Loop:
     def __init__(
         self,
         reconciler: Reconciler,
-        workers: int = 4,
+        workers: int = WORKERS,
         observe: Callable[[float], None] | None = None,
         gone: Callable[[str], None] | None = None,
     ) -> None:
@@ -70,8 +74,9 @@ class Loop:
     def wake(self, resource: str) -> None:
         """Look at the resource as soon as possible. Any thread; carries nothing but the name."""
         with self._changed:
-            entry = self._entries.setdefault(resource, _Entry(due=0.0))
-            entry.due, entry.woken = 0.0, True
+            now = boot_seconds()
+            entry = self._entries.setdefault(resource, _Entry(due=now))
+            entry.due, entry.woken = min(entry.due, now), True
             self._changed.notify()
 
     def size(self) -> int:
@@ -100,7 +105,8 @@ class Loop:
                 if free and min(free)[0] <= now:
                     name = min(free)[1]
                     entry = self._entries[name]
-                    entry.busy, woken, entry.woken = True, entry.woken, False
+                    woken = entry.woken
+                    entry.busy, entry.woken, entry.due = True, False, math.inf
                     return name, woken
                 self._changed.wait(timeout=min(free)[0] - now if free else None)
             return None

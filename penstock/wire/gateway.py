@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -118,21 +117,24 @@ class Gateway:
             exchange.answer = refusal(error, _guess(exchange.request), None, exchange.id)
         else:
             exchange.request = _request(scope, body)
-            await anyio.to_thread.run_sync(self._live, exchange, READING, limiter=self._threads)
-            if exchange.answer is None and exchange.operation_name in self._slow:
+            await anyio.to_thread.run_sync(self._begin, exchange, limiter=self._threads)
+            if exchange.answer is None:
                 async with self._turn(exchange):
                     await anyio.to_thread.run_sync(self._live, exchange, ANSWERING, limiter=self._slow_threads)
-            elif exchange.answer is None:
-                await anyio.to_thread.run_sync(self._live, exchange, ANSWERING, limiter=self._threads)
         await self._send(exchange, send)
         if self._observe is not None and exchange.answer is not None:
-            seconds = time.monotonic() - began
-            self._observe(exchange.service, exchange.operation_name, exchange.answer.status, seconds)
+            self._observe(exchange.service, exchange.operation_name, exchange.answer.status, time.monotonic() - began)
 
     def _turn(self, exchange: Exchange) -> anyio.CapacityLimiter:
         """The turns of one cluster at the slow threads, kept as long as somebody waits for one."""
         cluster = str(exchange.call.params.get("ClusterArn", "")) if exchange.call else ""
         return self._turns.setdefault(cluster, anyio.CapacityLimiter(self._slow_each))
+
+    def _begin(self, exchange: Exchange) -> None:
+        """All of its life, up to what is slow: each change of threads may wait behind a long computation."""
+        self._live(exchange, READING)
+        if exchange.operation_name not in self._slow:
+            self._live(exchange, ANSWERING)
 
     def _live(self, exchange: Exchange, steps: Sequence[Step]) -> None:
         """Take the steps until the exchange has its answer; whatever they raise is one."""
@@ -249,7 +251,6 @@ READING: tuple[Step, ...] = (preflight, authenticate, route, parse)
 ANSWERING: tuple[Step, ...] = (perform, render)
 """As slow as the operation is."""
 LIFE: tuple[Step, ...] = (*READING, *ANSWERING)
-"""The whole life of a request."""
 
 
 def _request(scope: Scope, body: bytes = b"") -> Request:
@@ -292,8 +293,8 @@ def _lost(request: Request, service: str | None, allow: tuple[str, ...]) -> Unkn
 
 def _unexpected(exchange: Exchange, raised: Exception) -> ApiError:
     """A bug, or something that broke below: said in the log with its trace, to the client only as a request id."""
-    details: Any = (exchange.service or "?", exchange.operation_name or "?", exchange.id)
-    _log.error("%s %s failed unexpectedly (request %s)", *details, exc_info=raised)
+    what = f"{exchange.service or '?'} {exchange.operation_name or '?'}"
+    _log.error("%s failed unexpectedly (request %s)", what, exchange.id, exc_info=raised)
     return InternalServerError(
         f"Something unexpected went wrong; the log has the cause under request id {exchange.id}."
     )

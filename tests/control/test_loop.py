@@ -2,7 +2,9 @@
 
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 
@@ -124,6 +126,55 @@ def test_a_frozen_resource_holds_up_nobody_else():
             loop.wake("quick")
             passes.until(lambda done=done: passes.count("quick") == done and passes.at_once["quick"] == 0)
         go_on.set()
+
+
+def test_whoever_is_woken_all_the_time_takes_no_turn_of_another():
+    busy = [f"busy-{number}" for number in range(10)]
+
+    def woken_again(resource, count):
+        if resource in busy:
+            loop.wake(resource)  # as by a process that ends while its cluster is looked at
+        return Verdict(0.0)
+
+    passes = Passes(woken_again)
+    loop = Loop(passes, workers=1)
+    loop.start([*busy, "quiet"])
+    try:
+        passes.until(lambda: len(passes.begun) >= 220)
+    finally:
+        loop.stop()
+    names = [name for name, _ in passes.begun]
+    assert {names.count(name) for name in (*busy, "quiet")} <= set(range(20, names.count("quiet") + 2))
+    looks = [turn for turn, name in enumerate(names) if name == "quiet"]
+    between = {later - earlier for earlier, later in pairwise(looks)}
+    assert between == {len(busy) + 1}, "each of the others has one turn between two of its own"
+
+
+def test_a_hundred_have_their_turns_while_ten_are_busy_and_ten_hang():
+    go_on, hang = threading.Event(), {f"hangs-{number}" for number in range(10)}
+    busy, quiet = {f"busy-{number}" for number in range(10)}, {f"quiet-{number}" for number in range(80)}
+
+    def passed(resource, count):
+        if resource in hang:
+            assert go_on.wait(PATIENCE)
+        if resource in busy:
+            loop.wake(resource)
+        return Verdict(0.0)
+
+    def everybody():
+        looked = Counter(name for name, _ in passes.begun)
+        return all(looked[name] >= 3 for name in (*quiet, *busy))
+
+    passes = Passes(passed)
+    loop = Loop(passes)
+    loop.start([*hang, *busy, *quiet])
+    try:
+        passes.until(everybody)
+        hanging = {passes.count(name) for name in hang}
+    finally:
+        go_on.set()
+        loop.stop()
+    assert hanging == {1}
 
 
 def test_a_pass_that_raises_is_tried_again_and_takes_nobody_along(monkeypatch):

@@ -8,6 +8,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio.to_thread
 import boto3
 import httpx
 import pytest
@@ -274,3 +275,22 @@ def test_one_cluster_cannot_take_all_slow_threads(bench: Any) -> None:
         for each in stuck:
             each.join(10)
     assert len(answered) == 4
+
+
+def test_a_call_changes_threads_once_and_a_slow_one_twice(bench: Any, monkeypatch: Any) -> None:
+    """Each change may wait behind a long computation in another thread."""
+    changes, really = [], anyio.to_thread.run_sync
+
+    def counted(function: Any, *arguments: Any, **options: Any) -> Any:
+        changes.append(function)
+        return really(function, *arguments, **options)
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", counted)
+    bench.options = {"slow": {"ListTopics"}}
+    bench.handlers["kafka", "ListClusters"] = lambda call: {"ClusterInfoList": []}
+    bench.handlers["kafka", "ListTopics"] = lambda call: {"Topics": []}
+    client = bench.client("kafka", bench.gateway())
+    client.list_clusters()
+    assert len(changes) == 1
+    client.list_topics(ClusterArn=ARN)
+    assert len(changes) == 3

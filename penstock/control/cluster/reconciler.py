@@ -101,7 +101,7 @@ class ClusterReconciler:
             view = room.observer.look(record.spec, status, (), operation, 1, now)
             return self._commit(view, _unplaced(str(error)), [], [], now)
         view, plan = self.decide(spec, status, operation, now, woken=woken)
-        if spec.paused or not around.still_ours():
+        if spec.paused or (plan.actions and not around.still_ours()):  # what is only written down, the store refuses
             return Verdict(BROKERS_EVERY, "paused")
         failed = record.status.state is ClusterState.FAILED and not spec.removed
         done, failures = ([], []) if failed else self._act(view, plan)
