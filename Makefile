@@ -44,8 +44,8 @@ scenarios: install ## Stories on real Kafka.
 bench: install ## Ratios against Kafka started by hand; writes benchmarks/latest.json and the README's table.
 	$(BIN)/python -m benchmarks
 
-soak: install ## Long: many random histories of the loop, and random faults on real clusters.
-	PENSTOCK_SOAK=1 $(PYTEST) tests/simulation tests/scenarios --timeout 7200
+soak: install ## About an hour: many random histories of the loop, and every operation interrupted on real clusters.
+	PENSTOCK_SOAK=1 $(PYTEST) tests/simulation tests/scenarios -vv --durations 20 --timeout 3600
 
 lock: $(VENV)/installed ## Resolve the Maven lock lists anew.
 	$(BIN)/python -m penstock.kafka.lock

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -14,6 +15,20 @@ import pytest
 from oracle.plane import Cluster, Home, Plane, answers, new_home
 
 VERSIONS = ("4.3.x.kraft", "4.1.x.kraft")
+
+
+@pytest.fixture(scope="session")
+def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Says on the terminal how far a long story is. Silent without `make soak`."""
+    capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
+    if capture is None or not os.environ.get("PENSTOCK_SOAK"):
+        return lambda text: None
+
+    def told(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            print(f"{datetime.now():%H:%M:%S} {text}", flush=True)
+
+    return told
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from attrs import evolve
 
 from penstock.model.observation import Recovery
 
+_STARTS = re.compile(r"\[BrokerServer id=\d+\] Transition from SHUTDOWN to STARTING")
+"""What it says first of all: what comes before is of an earlier run, which may have ended amid its logs."""
 METADATA = "__cluster_metadata"
 """The metadata log is read before all others and is not one of them."""
 _BEGINS = re.compile(
@@ -26,8 +28,10 @@ def recovery(lines: Iterable[str], before: Recovery | None = None) -> Recovery |
     """How far it is after these lines, which follow on those that led to `before`, or overlap them. None: not at it."""
     at = before
     for line in lines:
-        if found := _BEGINS.search(line):
-            at = Recovery(at.loaded if at else 0, int(found[1]), at.segment if at else "")
+        if _STARTS.search(line):
+            at = None
+        elif found := _BEGINS.search(line):
+            at = Recovery(0, int(found[1]))  # a broker's volume is one directory: whatever it read follows
         elif (found := _SEGMENT.search(line)) and not found[2].startswith(METADATA):
             at = evolve(at or Recovery(0, 0), segment=f"{found[2]} from offset {found[1]}")
         elif found := _LOADED.search(line):

@@ -9,6 +9,7 @@ LOADER = "INFO [LogLoader partition={0}, dir=/v/broker-1/data] {1} (org.apache.k
 METADATA = LOADER.format(
     "__cluster_metadata-0", "Recovering unflushed segment 0. 0 recovered for __cluster_metadata-0."
 )
+STARTS = "[2026-11-21 02:04:01,871] INFO [BrokerServer id=1] Transition from SHUTDOWN to STARTING (kafka.server.BrokerServer)"
 BEGINS = (
     "[2026-11-21 02:04:02,385] INFO Recovering 120 logs from /v/broker-1/data since no clean shutdown file was found "
     "(kafka.log.LogManager)"
@@ -72,6 +73,14 @@ def test_threads_tell_it_out_of_order():
 
 def test_a_clean_start_reads_its_logs_too():
     assert recovery([CLEAN, loaded(60)]) == Recovery(60, 120)
+
+
+def test_a_run_that_was_killed_amid_its_logs_says_nothing_of_the_next():
+    killed = [STARTS, BEGINS, loaded(1), segment("orders-4", 7), loaded(90)]
+    assert recovery(killed) == Recovery(90, 120, "orders-4 from offset 7")
+    assert recovery([*killed, STARTS]) is None
+    assert recovery([*killed, STARTS, BEGINS, loaded(1)]) == Recovery(1, 120)
+    assert recovery([*killed[2:], BEGINS, loaded(1)]) == Recovery(1, 120)
 
 
 @pytest.mark.parametrize("before", [None, Recovery(3, 120)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from random import Random
 
 from oracle.load import check, loaded, make_topic
@@ -21,17 +22,18 @@ def strays(cluster: Cluster) -> list[str]:
     return [f"{p.pid} {p.cmdline()}" for p in cluster.plane.home.processes() if p.pid not in known]
 
 
-def murder(plane: Plane, dice: Random, times: int, within: float) -> None:
-    for _ in range(times):
+def murder(plane: Plane, dice: Random, times: int, within: float, tell: Callable[[str], None]) -> None:
+    for turn in range(times):
         time.sleep(dice.uniform(0, within))
+        tell(f"control plane killed {turn + 1} of {times} times")
         plane.kill()
         plane.up()
 
 
-def test_the_control_plane_is_killed_at_random_moments(plane: Plane) -> None:
+def test_the_control_plane_is_killed_at_random_moments(plane: Plane, tell: Callable[[str], None]) -> None:
     dice = Random(SEED)
     cluster = plane.begin("hunted")
-    murder(plane, dice, 2 * TIMES, 0.8)
+    murder(plane, dice, 2 * TIMES, 0.8, tell)
     cluster.active()
     assert len(cluster.nodes) == 6
     assert strays(cluster) == []
@@ -40,7 +42,7 @@ def test_the_control_plane_is_killed_at_random_moments(plane: Plane) -> None:
     with loaded(config, "hunted", 3) as load:
         before = cluster.pids()
         old = cluster.kill("broker-2")
-        murder(plane, dice, TIMES, 0.8)
+        murder(plane, dice, TIMES, 0.8, tell)
         cluster.healed("broker-2", old)
         load.advance()
         after = cluster.pids()
@@ -48,6 +50,6 @@ def test_the_control_plane_is_killed_at_random_moments(plane: Plane) -> None:
     check(config, "hunted", 3, [load])
     assert strays(cluster) == []
     plane.kafka.delete_cluster(ClusterArn=cluster.arn)
-    murder(plane, dice, TIMES, 0.3)
+    murder(plane, dice, TIMES, 0.3, tell)
     cluster.gone()
     assert [p.pid for p in plane.home.processes()] == [plane.pid]

@@ -3,7 +3,9 @@
 PENSTOCK_SOAK=1 plays many more stories."""
 
 import os
+from itertools import count
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from simulation.play import Play
@@ -104,12 +106,26 @@ def befall(play, event):
             raise AssertionError(name)
 
 
+@pytest.fixture
+def counted(tell):
+    """Counts the stories of a test, and says where it is at every hundredth."""
+    numbers = count(1)
+
+    def another():
+        number = next(numbers)
+        if number % 100 == 0:
+            tell(f"{number} stories")
+
+    return another
+
+
 soak = settings(max_examples=STORIES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @soak
 @given(story=STORY, from_the_create=st.booleans(), brokers=st.sampled_from([3, 3, 3, 1, 2, 6]))
-def test_every_story_ends_with_a_whole_and_active_cluster(store, story, from_the_create, brokers):
+def test_every_story_ends_with_a_whole_and_active_cluster(store, counted, story, from_the_create, brokers):
+    counted()
     play = Play(store, brokers)
     if not from_the_create:
         play.until(play.at_rest)
@@ -124,7 +140,8 @@ def test_every_story_ends_with_a_whole_and_active_cluster(store, story, from_the
 
 @settings(soak, max_examples=STORIES // 2)
 @given(before=STORY, after=STORY)
-def test_a_deletion_works_from_every_state_and_leaves_nothing(store, before, after):
+def test_a_deletion_works_from_every_state_and_leaves_nothing(store, counted, before, after):
+    counted()
     play = Play(store)
     for event, pause in before:
         befall(play, event)
