@@ -40,6 +40,8 @@ class FakeMover:
     rates: dict[int, int] = field(factory=dict)
     """Bytes a second that a broker spends on throttled replicas."""
     slowed: dict[str, Throttled] = field(factory=dict)
+    written: int = 0
+    """Bytes a second that producers write to each partition of theirs."""
     moves: int = 0
     """Orders that added a replica somewhere, so far."""
 
@@ -48,6 +50,9 @@ class FakeMover:
     def tick(self, now: datetime, seconds: float) -> None:
         """Copy, let the new ones join, let the old ones go."""
         self.leaving = [each for each in self.leaving if each[0] > now]
+        for partition in self.kafka.topics:
+            if not partition.topic.startswith("__") and self._led(partition):
+                partition.size += int(self.written * seconds)
         coming = [
             (partition, number)
             for partition in self.kafka.topics
@@ -55,9 +60,10 @@ class FakeMover:
             if number not in partition.isr and self.kafka.serves(number) and self._led(partition)
         ]
         busy = Counter(number for _, number in coming)
+        sent = Counter(partition.leader for partition, _ in coming)
         for partition, number in coming:
-            rate = self._rate(partition, number)
-            there = self.arrived.get((partition.key, number), 0.0) + rate * seconds / busy[number]
+            rate = min(COPIED / busy[number], self._limit(partition, number) / sent[partition.leader])
+            there = self.arrived.get((partition.key, number), 0.0) + rate * seconds
             self.arrived[partition.key, number] = min(there, partition.size)
             if there >= partition.size:
                 partition.isr.append(number)
@@ -65,10 +71,15 @@ class FakeMover:
             if partition.removing and set(partition.adding) <= set(partition.isr):
                 self._end(partition, now)
 
-    def _rate(self, partition: Replicas, number: int) -> float:
-        throttled = self.slowed.get(partition.topic, Throttled()).followers
-        limit = self.rates.get(number, COPIED) if (partition.index, number) in throttled else COPIED
-        return min(COPIED, limit)
+    def _limit(self, partition: Replicas, number: int) -> int:
+        """What the leader may send to all that copy from it; less where the follower itself is throttled."""
+        throttled = self.slowed.get(partition.topic, Throttled())
+        limits = [COPIED]
+        if (partition.index, partition.leader) in throttled.leaders:
+            limits.append(self.rates.get(partition.leader, COPIED))
+        if (partition.index, number) in throttled.followers:
+            limits.append(self.rates.get(number, COPIED))
+        return min(limits)
 
     def forget(self, number: int) -> None:
         """All that lay on the broker's volume is lost."""

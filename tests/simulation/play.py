@@ -75,6 +75,8 @@ class Play:
     """The setting, as the next control plane reads it."""
     patience: float = 600.0
     """Seconds without progress after which an operation is given up: the setting."""
+    written: int = 64 * 1024
+    """Bytes a second that producers write to each partition."""
     cluster: ClusterId = field(factory=lambda: ClusterId(f"{uuid4()}-1"))
     machine: Machine = field(factory=Machine)
     kafka: FakeKafka = field(init=False)
@@ -94,6 +96,7 @@ class Play:
             partitions.append(Replicas("orders", index, replicas, list(replicas), minimum))
         voters = tuple(range(FIRST_CONTROLLER, FIRST_CONTROLLER + 3))
         self.kafka = FakeKafka(self.machine, self.cluster, voters, partitions)
+        self.kafka.moving.written = self.written
         self.judge = Judge(self)
         self.machine.before = self.judge.verb
         self.calls = Calls(self.store, self.cluster, lambda: self.machine.now)

@@ -153,7 +153,7 @@ def stuck(store):
     for partition in play.kafka.topics:
         partition.size = 256 << 20
     assert play.scale_out()
-    play.until(lambda: len(moving(play)) > 1 and play.kafka.moving.slowed, 60)
+    play.until(lambda: any(5 in p.adding for p in play.kafka.topics) and play.kafka.moving.slowed, 60)
     play.refuse_starts(play.node(4), 1_000_000)
     play.kill(play.node(4))
     yield play
