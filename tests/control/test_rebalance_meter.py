@@ -109,9 +109,8 @@ def test_an_earlier_control_planes_rate_is_gone_on_from():
     assert Course(calm_ms=2.0).look(moving(0), limits=limited(int(9 * MIB))).rate == 9 * MIB
 
 
-def strained(course, rate, times, records=(50.0,) * 9):
+def strained(course, rate, times, records=(50.0,) * 9, size=100 * MIB):
     found = []
-    size = 100 * MIB
     for _ in range(times):
         size += MIB
         seen = course.look(moving(10 * MIB, size), limits=limited(rate), records=records)
@@ -127,6 +126,14 @@ def test_the_rate_is_lowered_soon_and_raised_seldom_by_what_was_felt_since():
     assert easy == [64] * 10 + [96, 96], "each change costs producers something"
     few = strained(Course(calm_ms=2.0), int(64 * MIB), 6, records=())
     assert few == [64, 64, 64, 32, 32, 32], "nothing was felt, and somebody writes"
+
+
+def test_a_rate_that_hurt_is_not_tried_again_for_a_while():
+    course = Course(calm_ms=2.0)
+    assert strained(course, int(64 * MIB), 4)[-1] == 16
+    found = strained(course, int(16 * MIB), 100, records=CALM[:5] * 3, size=104 * MIB)
+    assert max(found[:50]) == 48
+    assert found[-1] > 64, "it may have been something else"
 
 
 def test_what_producers_feel_of_the_change_itself_does_not_count():

@@ -22,6 +22,8 @@ PAUSE = timedelta(seconds=15)
 RECOVERS, SLOWED_AFTER, STEERED_EVERY = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=10)
 """Brokers that take a new limit read their whole configuration again, and producers wait meanwhile (0.2-0.5 s on six brokers
 and two cores): what they feel right after it says nothing, and it is done seldom; soonest where they wait too long."""
+REMEMBERED, SHORT_OF_IT = timedelta(seconds=60), 0.75
+"""For so long the rate stays by so much below the one that hurt last: else it would go up and down all the time."""
 CALM_AFTER, CALM_WITHIN = timedelta(seconds=3), timedelta(seconds=15)
 """How long it is measured, at least and at most, what is calm; and which partitions are written to how much."""
 CALM_RECORDS, FELT_RECORDS = 24, 12
@@ -76,6 +78,8 @@ class Meter:
     _pace: Pace | None = None
     _writing: bool | None = None
     _steered: datetime | None = None
+    _hurt: tuple[datetime, float] | None = None
+    """When it was lowered last, and from which rate."""
 
     def look(self, facts: Facts, seen: Glimpse, calm_ms: float | None, now: datetime) -> Traffic:
         """One more look. `calm_ms`: what was written down of an earlier measurement."""
@@ -141,6 +145,10 @@ class Meter:
         elif now - self._steered >= SLOWED_AFTER:
             self._latency_ms = quantile(self._felt) if len(self._felt) >= FELT_RECORDS else None
             steered = self._pace.steered(Felt(self._latency_ms, self._calm_ms, hurt, self._copied()))
+            if steered.rate < self._pace.rate:
+                self._hurt = now, self._pace.rate
+            elif self._hurt is not None and now - self._hurt[0] < REMEMBERED:
+                steered = max(self._pace, steered.below(SHORT_OF_IT * self._hurt[1]), key=lambda pace: pace.rate)
             if steered.rate < self._pace.rate or now - self._steered >= STEERED_EVERY:
                 self._pace, self._steered = steered, now
                 self._felt.clear()

@@ -18,9 +18,10 @@ EASE = 1.5
 FLOOR, BEGINNING, UNMEASURED, CEILING = 4.0 * MIB, 16.0 * MIB, 32.0 * MIB, 1024.0 * MIB
 """Bytes a second of each broker: never less, to begin with, at most where it is not known what producers feel, never more
 (no disk is that fast)."""
-GENTLE = Limits(moves=1, small_bytes=4 * 1024**2)
+GENTLE = Limits(moves=1, small_bytes=4 * 1024**2, small_moves=8)
 """What goes on at once beside producers. A follower asks for a MiB of each partition that it is behind in, and what it
-fetches for producers comes in the same answer: with ten of them they wait ten times as long for each."""
+fetches for producers comes in the same answer: with ten of them they wait ten times as long for each. Empty partitions cost
+too: making the logs of 25 and leading them elsewhere held all producers up for a second (six brokers, two cores)."""
 MARGIN = 1.5
 """How many times what is written to moving partitions the rate is at least: else they would never catch up."""
 
@@ -50,6 +51,10 @@ class Pace:
     def over(self, written: float) -> Pace:
         """The same pace with a floor above what producers write to what moves, on the busiest broker, in bytes a second."""
         return evolve(self, floor=min(self.ceiling, max(FLOOR, MARGIN * written)))._at(self.rate)
+
+    def below(self, rate: float) -> Pace:
+        """The same pace, or this rate where that is less."""
+        return self._at(min(self.rate, rate))
 
     def steered(self, felt: Felt) -> Pace:
         """The pace after a look. Unchanged between EASE and PATIENCE; moderate where it is not known what producers feel."""
