@@ -115,14 +115,16 @@ def _serve(chosen: Settings, say: Any, ready_fd: int | None) -> None:
         ssl_keyfile=key,
     )
     server = uvicorn.Server(config)
-    plane.start()
-    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    holder = Holder(os.getpid(), where, certificate is not None, chosen.insecure_no_auth)
-    say(holder)
-    warning = " WITHOUT AUTHENTICATION" if chosen.insecure_no_auth else ""
-    click.echo(f"Penstock serves {chosen.home} at {holder.endpoint}{warning}", err=True)
-    _say_ready(ready_fd)  # the socket listens already: what comes now is answered
+    # The server sends itself the signal that ended it once more: left to its default that would end us before the loop has.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
+        plane.start()
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        holder = Holder(os.getpid(), where, certificate is not None, chosen.insecure_no_auth)
+        say(holder)
+        warning = " WITHOUT AUTHENTICATION" if chosen.insecure_no_auth else ""
+        click.echo(f"Penstock serves {chosen.home} at {holder.endpoint}{warning}", err=True)
+        _say_ready(ready_fd)  # the socket listens already: what comes now is answered
         server.run(sockets=[listener])
     finally:
         plane.stop()

@@ -21,6 +21,8 @@ WORKERS = 16
 """Passes at once. Most of a pass over a cluster that does not answer is waiting, and so many such clusters hold up nobody."""
 AFTER_AN_ERROR = 2.0
 """Seconds until the next pass over a resource whose pass raised."""
+PASSES_END = 10.0
+"""Seconds that passes under way have to end when the loop stops."""
 
 
 def boot_seconds() -> float:
@@ -63,13 +65,14 @@ class Loop:
             thread.start()
 
     def stop(self) -> None:
-        """Finish the passes under way and end."""
+        """Finish the passes under way and end; those that take longer than PASSES_END are left to themselves."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        end = time.monotonic() + PASSES_END
         for thread in self._threads:
             if thread.is_alive():
-                thread.join(timeout=10)
+                thread.join(timeout=max(0.0, end - time.monotonic()))
 
     def wake(self, resource: str) -> None:
         """Look at the resource as soon as possible. Any thread; carries nothing but the name."""

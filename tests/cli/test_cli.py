@@ -94,6 +94,13 @@ class TestOneLife:
             lock.release()
         assert house.home.exists()
 
+    def test_who_is_told_to_end_lets_go_of_everything_first(self, house: House) -> None:
+        with house.begin("up") as process:
+            assert process.stderr is not None
+            assert "Penstock serves" in process.stderr.readline()
+            process.terminate()
+            assert process.wait(30) == 0, "the signal ended it amid what it was doing"
+
     def test_purge_asks_and_then_leaves_nothing(self, house: House) -> None:
         house.run("up", "--detach")
         asked = house.run("down", "--purge")
