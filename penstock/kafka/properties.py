@@ -53,6 +53,18 @@ FAILOVER: Mapping[str, str] = MappingProxyType(
 )
 """How soon a dead node is noticed; none of it is dynamic (kafka.md 3.2)."""
 
+FOLLOWING: Mapping[str, str] = MappingProxyType(
+    {
+        # Whoever has just become leader is asked too early by some followers. With Kafka's 1000 they ask again a second later,
+        # and so long producers wait for them: they are in sync.
+        "replica.fetch.backoff.ms": "100",
+        # What is throttled goes at full speed until it has used up so many seconds of its rate. With Kafka's 11 that is most
+        # of a partition, and what producers feel is not the rate.
+        "replication.quota.window.num": "2",
+    }
+)
+"""How followers copy from leaders, so that producers feel little of it (decision 0025)."""
+
 MSK_DEFAULTS: Mapping[str, str] = MappingProxyType(
     {
         "auto.create.topics.enable": "false",
@@ -108,6 +120,7 @@ def defaults(spec: ClusterSpec, role: Role, cores: int, unclean: bool) -> Mappin
     return {
         **FAILOVER,
         **MSK_DEFAULTS,
+        **(FOLLOWING if role is Role.BROKER else {}),
         # Each network thread of a TLS listener costs start-up time, and controllers have little to say (kafka.md 2.1).
         **(threads(spec.instance_type, cores) if role is Role.BROKER else {"num.network.threads": "1"}),
         "num.recovery.threads.per.data.dir": str(cores),
