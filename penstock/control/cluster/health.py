@@ -87,6 +87,17 @@ def lagging(view: ClusterView) -> tuple[Partition, ...]:
     return tuple(p for p in _partitions(view) if there & (set(p.replicas) - set(p.isr)))
 
 
+def behind(view: ClusterView) -> tuple[str, ...]:
+    """Partitions that `lagging` tells of, without replicas that a move brings, where moves were seen: nothing is lost there."""
+    facts = view.balance.value.facts.partitions if isinstance(view.balance, Known) else ()
+    coming = {each.key: set(each.adding) for each in facts}
+    there = {node.number for node in serving(view)}
+    found = (
+        p for p in _partitions(view) if there & set(p.replicas) - set(p.isr) - coming.get((p.topic, p.index), set())
+    )
+    return tuple(map(str, found))
+
+
 def astray(view: ClusterView) -> tuple[Partition, ...]:
     """Partitions that another replica leads than the first, though that is in sync and its broker serves."""
     there = {node.number for node in serving(view)}

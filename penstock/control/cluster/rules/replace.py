@@ -6,17 +6,16 @@ votes (a majority of fresh ones would forget the cluster)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import awaited, serves, serving
+from penstock.control.cluster.health import awaited, behind, serves, serving
 from penstock.control.cluster.safety import CAUGHT_UP_MS
 from penstock.kafka.listeners import CONTROLLER
 from penstock.kafka.placement import next_directory
 from penstock.model.ids import Role
 from penstock.model.node import NodeSpec
-from penstock.model.observation import Bereft, ClusterView, Known, Partition, Quorum, Running, Unknown, Voter
+from penstock.model.observation import Bereft, ClusterView, Known, Quorum, Running, Unknown, Voter
 from penstock.model.plan import AddVoter, Rehouse, RemoveVoter, Start
 
 
@@ -134,14 +133,6 @@ def _broker_obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | N
             alone = [str(p) for p in partitions if node.id.number in p.replicas and not whole & set(p.isr)]
             if alone:
                 return f"no broker that serves has {', '.join(alone[:5])} in sync"
-            coming = _coming(view)
             # Perhaps the volume before this one: it is whole again when nothing lags.
-            lagging = [str(p) for p in partitions if whole & set(p.replicas) - set(p.isr) - coming(p)]
+            lagging = behind(view)
             return f"one storage at a time: {', '.join(lagging[:5])} must catch up first" if lagging else None
-
-
-def _coming(view: ClusterView) -> Callable[[Partition], Set[int]]:
-    """Replicas that a partition gets by a move, where that is known: they are not in sync yet and nothing is lost."""
-    partitions = view.balance.value.facts.partitions if isinstance(view.balance, Known) else ()
-    adding = {partition.key: frozenset(partition.adding) for partition in partitions}
-    return lambda partition: adding.get((partition.topic, partition.index), frozenset())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
-from penstock.control.cluster.health import counted_on, missing, serving
+from penstock.control.cluster.health import behind, counted_on, missing, serves, serving
 from penstock.model.ids import NodeId
 from penstock.model.observation import Absent, Bereft, Blocked, ClusterView, Gone, Known
 from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
@@ -16,10 +16,13 @@ from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
 
 def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Take the next step with each broker that leaves, one broker at a time; clear away those that have left."""
+    cleared = False
     for node in view.spec.retired:
         match view.sightings.get(node):
             case Known(Gone() | Blocked() | Bereft()):
-                _clear(node, view, draft)
+                if not cleared:
+                    _clear(node, view, draft)
+                cleared = True
             case None | Known(Absent()):
                 pass
             case _:
@@ -41,8 +44,14 @@ def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
 
 
 def _clear(node: NodeId, view: ClusterView, draft: Draft) -> None:
-    if view.depth < 2:
-        draft.look(2)
+    if view.depth < PARTITIONS:
+        draft.look(PARTITIONS)
+        return
+    # Its volume is of use to nobody, as far as anybody knows; and while another one is made anew, nobody is that sure.
+    afresh = [str(place.id) for place in view.spec.brokers if place.joins and not serves(place.id, view)]
+    if waited := [*afresh, *behind(view)]:
+        draft.wait(on=str(node), because=f"one storage at a time: {', '.join(waited[:5])} must be whole first")
+    if waited or draft.rehoused:
         return
     because = f"{node} has left the cluster"
     if isinstance(view.brokers, Known) and node.number in view.brokers.value:
