@@ -57,7 +57,7 @@ def course(
             return Course(operation, Ending(complete(operation.kind), operation.kind))
     refused = [failure for failure in failures if failure.refused]
     work = worked(view, operation, refused, now, lost_sight=lost_sight)
-    operation = evolve(operation, work=kept(work, view, ordered))
+    operation = evolve(operation, work=kept(work, view, ordered) if operation.moves else work)
     idle = now - (operation.work.marked or now)
     if (given_up := operation.work.setback) is not None:
         # Nobody but the operation knows of brokers that have left, until they are cleared away.

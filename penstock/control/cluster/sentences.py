@@ -25,7 +25,7 @@ from penstock.model.observation import (
     Sighting,
     Unknown,
 )
-from penstock.model.plan import Limit, Plan, Start, Waiting
+from penstock.model.plan import Plan, Start, Waiting
 from penstock.model.spec import ClusterStatus
 
 
@@ -34,7 +34,7 @@ def failed(failure: Failure) -> Waiting:
     return Waiting(str(failure.target), failure.why, heals=failure.heals)
 
 
-LAST_LINES = 60
+LAST_LINES = 400
 """So many lines from the end of a log hold what a node said before it ended, its stack trace included."""
 
 
@@ -112,10 +112,8 @@ def passed(
 
 
 def _told(done: Done) -> str:
-    """An act in words; a limit is the same for every broker, and told once."""
-    action = done.reasoned.action
-    said = action.alike if isinstance(action, Limit) else str(action)
-    return said + (f" ({done.remark})" if done.remark else "")
+    """An act in words."""
+    return str(done.reasoned.action) + (f" ({done.remark})" if done.remark else "")
 
 
 def describe(seen: Observed[Sighting], now: datetime) -> str:
