@@ -84,9 +84,12 @@ class ClusterReassigner:
         )
         return self._any(request, _refusals)
 
-    def limit(self, number: int, rate: int | None) -> None:
-        """Bytes a second that a broker spends on throttled replicas, in each direction; None lifts it."""
-        self._alter(questions.BROKER, {str(number): dict.fromkeys(RATES, None if rate is None else str(rate))}, number)
+    def limit(self, rate: int | None) -> None:
+        """Bytes a second that each broker spends on throttled replicas, in each direction; None lifts it.
+
+        As the default of all brokers: one that gets a property of its own reads its certificates again too, and producers wait
+        a quarter of a second (measured, 4.3.1). Kafka before 3.9 takes no notice of the default (KAFKA-10190)."""
+        self._alter(questions.BROKER, {"": dict.fromkeys(RATES, None if rate is None else str(rate))})
 
     def throttle(self, topics: Mapping[str, Throttled | None]) -> None:
         """Set which replicas of topics are throttled, in place of those before; None, or no replica, lifts it."""
@@ -108,7 +111,7 @@ class ClusterReassigner:
         }
 
     def limits(self, number: int) -> Mapping[str, int]:
-        """The throttle's rates that are set on a broker, by property; empty where there is none. May lag as `throttled`."""
+        """The throttle's rates as a broker has them, by property; empty where there is none. May lag as `throttled`."""
         seen = self._connections.ask(number, questions.configs(questions.BROKER, [str(number)], RATES))
         values = answers.configs(seen)[str(number)]
         # Kafka's default is the largest long: no throttle.

@@ -181,19 +181,15 @@ class Cancel:
 
 @frozen
 class Limit:
-    """Let a broker spend so many bytes a second, each way, on throttled replicas; None: as many as it can."""
+    """Let each broker spend so many bytes a second, each way, on throttled replicas; None: as many as it can."""
 
     target: NodeId
+    """The broker that stands for all of them."""
     rate: int | None
 
-    @property
-    def alike(self) -> str:
-        """Of any broker with this limit."""
-        much = "as fast as it can" if self.rate is None else f"{self.rate / 2**20:.1f} MiB a second"
-        return f"let a broker copy {much}"
-
     def __str__(self) -> str:
-        return self.alike.replace("a broker", str(self.target), 1)
+        much = "as fast as it can" if self.rate is None else f"{self.rate / 2**20:.1f} MiB a second"
+        return f"let each broker copy {much}"
 
 
 @frozen

@@ -113,7 +113,7 @@ class Traffic:
     """What goes on beside a rebalance and because of it, as recent looks tell."""
 
     limits: Mapping[int, int | None] = field(factory=dict)
-    """Broker that answers -> bytes a second that it may spend on throttled replicas; None: no limit is set."""
+    """Broker that answers -> bytes a second that it may spend on throttled replicas, as it knows; None: no limit is set."""
     throttled: Mapping[str, Throttled] = field(factory=dict)
     """Topics of the operation's own that have throttled replicas, whoever set them."""
     rate: int | None = None

@@ -91,8 +91,8 @@ class Recorder:
     def create_topic(self, name, partitions, replicas, config):
         self._note("create", name, partitions, replicas)
 
-    def limit(self, number, rate):
-        self._note("limit", number, rate)
+    def limit(self, rate):
+        self._note("limit", rate)
 
     def throttle(self, topics):
         self._note("throttle", dict(topics))
@@ -229,7 +229,7 @@ def test_moves_are_ordered_with_what_slows_them_down():
     assert (len(done), failures) == (5, [])
     assert recorder.calls == [
         ("create", "__amazon_msk_canary", 6, 3),
-        ("limit", 1, 700),
+        ("limit", 700),
         ("throttle", {"t": slowed, "u": None}),
         ("reassign", {("t", 0): (4, 2)}),
         ("reassign", {("t", 1): None}),

@@ -3,7 +3,7 @@
 import pytest
 
 from penstock.control.cluster.rebalance.pace import CEILING, FLOOR, MIB, UNMEASURED, Felt, Pace
-from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
+from penstock.control.cluster.rebalance.throttle import changes, limited, throttles
 from penstock.model.rebalance import BrokerFacts, Facts, Move, PartitionFacts, Throttled, Traffic
 
 
@@ -51,15 +51,12 @@ def test_only_ones_own_topics_are_set_and_lifted_and_only_where_something_change
     assert changes(wanted, traffic, own, [("shared", 3)]) == {"ended": None, "new": set_now}
 
 
-def test_every_broker_has_the_limit_while_something_moves_and_none_afterwards():
-    traffic = Traffic(limits={1: 100, 2: None, 4: 0, 5: 100}, rate=100)
-    assert limits(facts(moving("t")), traffic, moving=True) == {2: 100, 4: 100}
-    assert limits(facts(part("t")), traffic, moving=False) == {1: None, 4: None, 5: None}
-
-
-def test_where_there_is_nobody_to_give_way_to_nothing_is_limited():
-    traffic = Traffic(limits={1: 100, 2: None, 4: 0, 5: None}, rate=None)
-    assert limits(facts(moving("t")), traffic, moving=True) == {1: None, 4: None}
+def test_a_limit_is_there_when_every_broker_has_heard_of_it():
+    assert limited(Traffic(limits={1: 100, 2: 100}), 100)
+    assert not limited(Traffic(limits={1: 100, 2: None}), 100)
+    assert not limited(Traffic(limits={1: 100, 2: None}), None)
+    assert not limited(Traffic(limits={1: 100, 2: 0}), 100), "half a limit is another one"
+    assert limited(Traffic(limits={1: None, 2: None}), None)
 
 
 def pace(rate=100.0, floor=2.0, ceiling=1000.0):

@@ -43,7 +43,10 @@ def shrinking(replicas, stored=None, **changes):
         partitions=Known(told),
         stored=stored if stored is not None else dict.fromkeys(range(1, 7), 0),
         cordoned=dict.fromkeys(range(1, 7), False),
-        **{"traffic": Traffic(limits=dict.fromkeys(range(1, 7), 100), rate=100, unmeasured="no canary"), **changes},
+        **{
+            "traffic": Traffic(limits=dict.fromkeys(range(1, 7), 100), rate=100, writing=True, unmeasured="no canary"),
+            **changes,
+        },
     )
 
 
@@ -58,11 +61,7 @@ def acts(seen, *rules):
 def test_what_leaves_is_closed_to_new_replicas_and_emptied():
     seen = shrinking([(4, 5, 6), (1, 2, 3)])
     ordered = acts(seen, rebalance)
-    assert [(act.target.number, act.closed) for act in ordered if isinstance(act, Cordon)] == [
-        (4, True),
-        (5, True),
-        (6, True),
-    ]
+    assert [act for act in ordered if isinstance(act, Cordon)] == [Cordon(broker(seen, 4), True)], "one at a time"
     (moved,) = [act for act in ordered if isinstance(act, Reassign)]
     assert [(move.key, set(move.replicas)) for move in moved.moves] == [(("orders", 0), {1, 2, 3})]
     assert not acts(seen, scale_in), "nothing is stopped that holds a replica"
@@ -71,22 +70,6 @@ def test_what_leaves_is_closed_to_new_replicas_and_emptied():
 def test_an_empty_broker_is_stopped_one_at_a_time():
     seen = shrinking([(1, 2, 3)])
     assert [act.target.number for act in acts(seen, scale_in) if isinstance(act, Stop)] == [4]
-
-
-def test_an_empty_broker_keeps_no_limit_when_it_is_stopped():
-    closed = {n: n > 3 for n in range(1, 7)}
-    seen = shrinking([(5, 6, 1), (1, 2, 3)]).but(cordoned=closed)
-    lifted = [act for act in acts(seen, rebalance) if isinstance(act, Limit)]
-    assert lifted == [Limit(broker(seen, 4), None)], "nothing moves to or from broker 4 any more"
-    both = acts(seen, rebalance, scale_in)
-    assert not [act for act in both if isinstance(act, Stop)], "not in the pass that lifts it"
-    limits = {**dict.fromkeys(range(1, 7), 100), 4: None}
-    free = shrinking([(5, 6, 1), (1, 2, 3)], traffic=Traffic(limits=limits, rate=100, unmeasured="no canary")).but(
-        cordoned=closed
-    )
-    both = acts(free, rebalance, scale_in)
-    assert [act.target.number for act in both if isinstance(act, Stop)] == [4]
-    assert [act for act in both if isinstance(act, Reassign)], "a broker without a limit, emptied, holds nobody up"
 
 
 def test_the_brokers_own_word_counts_too():
@@ -128,9 +111,8 @@ def test_brokers_that_stay_after_all_are_opened_again_and_nothing_is_moved():
     given_up = evolve(seen.view.operation, work=Work(setback=Setback("NO_PROGRESS", "it waited")))
     seen = seen.with_spec(nodes=stays).but(operation=given_up, cordoned=dict.fromkeys((4, 5, 6), True))
     ordered = acts(seen, rebalance)
-    opened = [(act.target.number, act.closed) for act in ordered if isinstance(act, Cordon)]
-    assert opened == [(4, False), (5, False), (6, False)]
-    assert {act.rate for act in ordered if isinstance(act, Limit)} == {None}, "nor is anything throttled any more"
+    assert [act for act in ordered if isinstance(act, Cordon)] == [Cordon(broker(seen, 4), False)], "one at a time"
+    assert [act.rate for act in ordered if isinstance(act, Limit)] == [None], "nor is anything throttled any more"
     assert not [act for act in ordered if isinstance(act, Reassign)]
 
 

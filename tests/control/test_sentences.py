@@ -13,7 +13,7 @@ from penstock.control.cluster.sentences import describe, explained, failed, pass
 from penstock.control.cluster.state import status
 from penstock.model.observation import Absent, Blocked, Gone, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
-from penstock.model.plan import How, Limit, Reasoned, Stop
+from penstock.model.plan import How, Reasoned, Stop
 from penstock.model.spec import ClusterState
 
 PATIENCE = timedelta(seconds=60)
@@ -191,11 +191,3 @@ def test_sightings_in_words():
             "is not known: its folder cannot be read",
         ]
     )
-
-
-def test_a_limit_that_is_the_same_for_every_broker_is_told_once():
-    seen = three_brokers()
-    acts = [Done(Reasoned(Limit(broker(n), 32 * 2**20), "clients keep their latency")) for n in (1, 2, 3)]
-    sentence = passed(seen.view, seen.view.status, acts, ())
-    assert sentence == "clients keep their latency: let a broker copy 32.0 MiB a second"
-    assert str(Limit(broker(2), None)) == "let broker 2 copy as fast as it can"

@@ -37,8 +37,8 @@ class FakeMover:
     leaving: list[tuple[datetime, int, Key, int]] = field(factory=list)
     """When it goes, from which broker, which replica, its bytes."""
     closed: set[int] = field(factory=set)
-    rates: dict[int, int] = field(factory=dict)
-    """Bytes a second that a broker spends on throttled replicas."""
+    rate: int | None = None
+    """Bytes a second that each broker spends on throttled replicas."""
     slowed: dict[str, Throttled] = field(factory=dict)
     written: int = 0
     """Bytes a second that producers write to each partition of theirs."""
@@ -74,12 +74,11 @@ class FakeMover:
     def _limit(self, partition: Replicas, number: int) -> int:
         """What the leader may send to all that copy from it; less where the follower itself is throttled."""
         throttled = self.slowed.get(partition.topic, Throttled())
-        limits = [COPIED]
-        if (partition.index, partition.leader) in throttled.leaders:
-            limits.append(self.rates.get(partition.leader, COPIED))
-        if (partition.index, number) in throttled.followers:
-            limits.append(self.rates.get(number, COPIED))
-        return min(limits)
+        places = (
+            (partition.index, partition.leader) in throttled.leaders,
+            (partition.index, number) in throttled.followers,
+        )
+        return self.rate if self.rate is not None and any(places) else COPIED
 
     def forget(self, number: int) -> None:
         """All that lay on the broker's volume is lost."""
@@ -170,14 +169,12 @@ class FakeMover:
 
     def limits(self, number: int) -> Mapping[str, int]:
         self._ask(number)
-        return dict.fromkeys(RATES, self.rates[number]) if number in self.rates else {}
+        return {} if self.rate is None else dict.fromkeys(RATES, self.rate)
 
-    def limit(self, number: int, rate: int | None) -> None:
-        self._ask(number)
-        self.rates.pop(number, None)
-        if rate is not None:
-            self.rates[number] = rate
-        self.kafka.machine.verbs.append(f"limit {number}")
+    def limit(self, rate: int | None) -> None:
+        self.kafka.any_broker()
+        self.rate = rate
+        self.kafka.machine.verbs.append(f"limit {rate}")
         self.kafka.machine.called()
 
     def throttled(self, topics: Iterable[str]) -> Mapping[str, Throttled]:

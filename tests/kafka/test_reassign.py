@@ -84,10 +84,13 @@ def directories(*found, error=0):
 
 
 class Settings:
-    """Answers about properties from a table (kind, name) -> values, and takes changes into it."""
+    """Answers about properties from a table (kind, name) -> values, and takes changes into it.
+
+    What is set for all brokers, under an empty name, is what broker 1 tells of itself too."""
 
     def __init__(self, **broker):
         self.table = {(4, "1"): dict(broker), (2, "t"): {}, (2, "u"): {}}
+        self.table[4, ""] = self.table[4, "1"]
 
     def __call__(self, request):
         if isinstance(request, DescribeConfigsRequest):
@@ -225,7 +228,7 @@ def test_a_throttle_is_set_seen_and_lifted(cluster):
     kafka = Settings(**dict.fromkeys(RATES, str(2**63 - 1)))
     moves, _ = cluster(kafka)
     assert moves.limits(1) == {}
-    moves.limit(1, 5_000_000)
+    moves.limit(5_000_000)
     assert moves.limits(1) == dict.fromkeys(RATES, 5_000_000)
     moves.throttle({"t": Throttled(frozenset({(1, 2), (0, 1)}), frozenset({(0, 4)}))})
     assert kafka.table[2, "t"] == {REPLICAS[0]: "0:1,1:2", REPLICAS[1]: "0:4"}
@@ -234,7 +237,7 @@ def test_a_throttle_is_set_seen_and_lifted(cluster):
     assert moves.throttled(["u"]) == {"u": Throttled(frozenset({(-1, -1)}))}, "somebody else throttles all of it"
     kafka.table[2, "u"] = {}
     moves.throttle({"t": None})
-    moves.limit(1, None)
+    moves.limit(None)
     assert moves.throttled(["t", "u"]) == {}
     assert moves.limits(1) == {}
 

@@ -151,8 +151,8 @@ def act(action: Action, hands: Hands) -> str:
             hands.admin().set_default(values)
         case MakeCanary(_, partitions, replicas):
             hands.admin().create_topic(canary.TOPIC, partitions, replicas, canary.CONFIG)
-        case Limit(target, rate):
-            hands.admin().mover().limit(target.number, rate)
+        case Limit(_, rate):
+            hands.admin().mover().limit(rate)
         case Throttle(_, topics):
             hands.admin().mover().throttle(topics)
         case Reassign(_, moves):

@@ -35,10 +35,10 @@ class Mover(Protocol):
         """Open it again."""
 
     def limits(self, number: int) -> Mapping[str, int]:
-        """The rates that are set on the broker, by property; empty where there is none."""
+        """The rates that the broker has, by property; empty where there is none."""
 
-    def limit(self, number: int, rate: int | None) -> None:
-        """Bytes a second that the broker spends on throttled replicas, in each direction; None lifts it."""
+    def limit(self, rate: int | None) -> None:
+        """Bytes a second that each broker spends on throttled replicas, in each direction; None lifts it."""
 
     def throttled(self, topics: Iterable[str]) -> Mapping[str, Throttled]:
         """Those of the topics that have throttled replicas, and which."""

@@ -21,7 +21,7 @@ from penstock.control.cluster.health import missing
 from penstock.control.cluster.memory import Memory
 from penstock.control.cluster.rebalance import gather
 from penstock.control.cluster.rebalance.meter import Meter
-from penstock.control.cluster.rebalance.pace import GENTLE
+from penstock.control.cluster.rebalance.pace import gentle
 from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.safety import alive_voters
 from penstock.kafka.listeners import CLIENT_SECURE
@@ -147,7 +147,7 @@ class Observer:
         traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
         if not missing(view):  # what is measured while brokers start would be no measure
             traffic = self._meter.look(facts, glimpse, view.work.calm_ms, now)
-        balance = weighed(facts, Limits() if traffic.rate is None else GENTLE)
+        balance = weighed(facts, Limits() if traffic.rate is None else gentle(traffic.rate))
         view = evolve(view, balance=Known(balance), traffic=traffic, stored=stored, cordoned=cordoned)
         return evolve(view, partitions=Known(partitions))
 

@@ -15,15 +15,23 @@ PATIENCE = 2.0
 """How many times the undisturbed latency producers may feel."""
 EASE = 1.5
 """Below so many times of it there is room for more."""
-FLOOR, BEGINNING, UNMEASURED, CEILING = 4.0 * MIB, 16.0 * MIB, 32.0 * MIB, 1024.0 * MIB
+FLOOR, BEGINNING, UNMEASURED, CEILING = 4.0 * MIB, 8.0 * MIB, 32.0 * MIB, 1024.0 * MIB
 """Bytes a second of each broker: never less, to begin with, at most where it is not known what producers feel, never more
 (no disk is that fast)."""
-GENTLE = Limits(moves=1, small_bytes=4 * 1024**2, small_moves=8)
-"""What goes on at once beside producers. A follower asks for a MiB of each partition that it is behind in, and what it
-fetches for producers comes in the same answer: with ten of them they wait ten times as long for each. Empty partitions cost
-too: making the logs of 25 and leading them elsewhere held all producers up for a second (six brokers, two cores)."""
+SMALL, SMALL_MOVES, FOR_EACH = 4 * 1024**2, 16, 32.0 * MIB
+"""Partitions up to so many bytes cost more by their number: so many at once at most, and one for each so much of the rate."""
 MARGIN = 1.5
 """How many times what is written to moving partitions the rate is at least: else they would never catch up."""
+
+
+def gentle(rate: float) -> Limits:
+    """What goes on at once beside producers, at a pace of so many bytes a second.
+
+    A follower asks for a MiB of each partition that it is behind in, and what it fetches for producers comes in the same
+    answer: with ten of them they wait ten times as long for each. Empty partitions cost too: new connections, logs and
+    leaders. Eight of them at once held all producers up for seconds, two for 0.2 s, one by one nobody noticed (six brokers,
+    two cores)."""
+    return Limits(moves=1, small_bytes=SMALL, small_moves=max(1, min(SMALL_MOVES, int(rate / FOR_EACH))))
 
 
 @frozen

@@ -53,14 +53,11 @@ def changes(
     }
 
 
-def limits(looked: Facts, traffic: Traffic, *, moving: bool) -> Mapping[int, int | None]:
-    """Brokers whose limit is not what it should be -> that. None as soon as nothing moves, or can move to or from them, and
-    where there is nobody to give way to."""
-    idle = {broker.number for broker in looked.brokers if broker.leaving and not looked.held_by(broker.number)}
-    wanted = {number: traffic.rate if moving and number not in idle else None for number in traffic.limits}
-    return {number: rate for number, rate in wanted.items() if rate != traffic.limits[number]}
+def limited(traffic: Traffic, rate: int | None) -> bool:
+    """Has every broker that answers heard of this limit?"""
+    return all(known == rate for known in traffic.limits.values())
 
 
 def free(traffic: Traffic, own: Iterable[str]) -> bool:
     """Is no throttle left that was set for this rebalance?"""
-    return not any(rate is not None for rate in traffic.limits.values()) and not set(own) & set(traffic.throttled)
+    return limited(traffic, None) and not set(own) & set(traffic.throttled)

@@ -1,6 +1,6 @@
 """Partitions take their share of the brokers that have joined: few at a time, planned anew from what is in every pass.
 
-Limits are set on brokers, and seen there, before anything is copied; a topic is written down as one's own before its
+The limit is seen on every broker before anything is copied; a topic is written down as one's own before its
 replicas are throttled; so whoever comes after a crash finds what is to be lifted. Nothing of it is left at the end."""
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from datetime import datetime
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import missing, serving
 from penstock.control.cluster.rebalance.ledger import own_moves, progress
-from penstock.control.cluster.rebalance.throttle import changes, limits, throttles
-from penstock.model.ids import NodeId, Role
+from penstock.control.cluster.rebalance.throttle import changes, limited, throttles
+from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known, Unknown
 from penstock.model.plan import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.rebalance import Balance, Facts, Traffic
@@ -44,6 +44,7 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
         closed = view.cordoned.get(node.id.number)
         if node.id.role is Role.BROKER and closed is not None and closed is not view.spec.place(node.id).leaving:
             draft.act(Cordon(node.id, not closed), because=f"{node.id} {'stays' if closed else 'is to leave'}")
+            break  # one at a time: each reads its whole configuration again, and producers wait for three of them
     if operation is not None and not operation.moves:
         return
     match view.balance:
@@ -65,8 +66,8 @@ def _lift(facts: Facts, view: ClusterView, draft: Draft) -> None:
     if back := tuple(each.key for each in moving if set(each.origin) & set(each.isr)):
         draft.act(Cancel(asked, back), because="partitions stay where they are")
     because = "nothing is to be moved any more"
-    for number in limits(facts, view.traffic, moving=False):
-        draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), None), because=because, heals=heals)
+    if not limited(view.traffic, None):
+        draft.act(Limit(asked, None), because=because, heals=heals)
     if lifted := changes({}, view.traffic, view.own_topics, ()):
         draft.act(Throttle(asked, lifted), because=because, heals=heals)
 
@@ -77,22 +78,24 @@ def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
     asked = serving(view)[0]
     if step.stalled:
         draft.act(Cancel(asked, step.stalled), because="the broker that they go to is not there")
-    changed = limits(facts, traffic, moving=bool(step.topics))
-    for number, rate in changed.items():
-        because = _felt(traffic) if rate is not None else "nobody has to wait for what moves there"
-        draft.act(Limit(NodeId(view.spec.id, Role.BROKER, number), rate), because=because)
+    rate = traffic.rate if step.topics else None
+    if traffic.writing is not None and not limited(traffic, rate):
+        because = _felt(traffic) if rate is not None else "nobody has to wait for what moves"
+        draft.act(Limit(asked, rate), because=because)
     held = ""
-    if traffic.writing is not False and not traffic.measured and step.remaining.left_bytes >= WORTH_MEASURING:
+    if traffic.writing is None:
+        held = "it is seen first whether anybody produces"
+    elif traffic.writing and not traffic.measured and step.remaining.left_bytes >= WORTH_MEASURING:
         held = "it is measured first how long producers wait while nothing moves"
-        if traffic.writing and not traffic.canary:
+        if not traffic.canary:
             brokers = sum(not broker.leaving for broker in facts.brokers)
             canary = MakeCanary(asked, brokers, min(CANARY_REPLICAS, brokers))
             draft.act(canary, because="it is to be known how long producers wait")
     led = tuple(move for move in step.moves if not move.adding and not held)
     if led:
         draft.act(Reassign(asked, led), because="leadership takes its share, and not a byte is copied for it")
-    if not held and any(traffic.limits[number] is None for number, rate in changed.items() if rate is not None):
-        held = "the limits of brokers are set first"
+    if not held and rate is not None and None in traffic.limits.values():
+        held = "every broker must know its limit first"
     copied = tuple(move for move in step.moves if move.adding and move.key[0] in own and not held)
     slowed = throttles(facts, copied, step.foreign) if traffic.rate is not None else {}
     if throttled := changes(slowed, traffic, own, step.foreign):
