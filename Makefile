@@ -39,7 +39,7 @@ unit: install ## Tests that need no cluster; those of the loop beside the others
 	wait $$loop; looped=$$?; cat .loop-tests; rm .loop-tests; exit $$((others + looped))
 
 scenarios: install ## Stories on real Kafka.
-	$(PYTEST) tests/scenarios
+	$(PYTEST) tests/scenarios --durations 12
 
 bench: install ## Ratios against Kafka started by hand; writes benchmarks/latest.json and the README's table.
 	$(BIN)/python -m benchmarks

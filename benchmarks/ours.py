@@ -83,7 +83,7 @@ class Ours:
     def change(self, arn: str, call: str, **members: Any) -> None:
         """The same, until its operation has ended well."""
         operation = self.begin(arn, call, **members)
-        until(f"{call} to end", lambda: self.state(arn) == "ACTIVE", every=0.5)
+        until(f"{call} to end", lambda: self.state(arn) == "ACTIVE", every=0.1)
         ended = self.kafka.describe_cluster_operation(ClusterOperationArn=operation)["ClusterOperationInfo"]
         if ended["OperationState"] != "UPDATE_COMPLETE":
             raise RuntimeError(f"{call}: {ended}")

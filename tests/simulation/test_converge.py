@@ -14,7 +14,7 @@ from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
 from penstock.model.spec import ClusterState
 
-STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 60
+STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 45
 MOST_BROKERS = 9
 NODE = st.integers(0, 8)
 """Index of a node: brokers first, then controllers, then from the beginning."""

@@ -47,7 +47,8 @@ WHILE_BUSY = 1.0
 """Seconds until the next look while something is under way and no event may come."""
 WHILE_SETTLING = 0.25
 """The same where Kafka has the next word and says it soon: a broker that has just been started serves, replicas and leaders
-come home before the next batch of a roll, partitions move and nobody minds. As long as the last pass took is waited at least."""
+come home before the next batch of a roll, partitions move and nobody minds, or it is little. As long as the last pass took is
+waited at least."""
 
 
 @define
@@ -267,7 +268,8 @@ class ClusterReconciler:
         if status.state is ClusterState.ACTIVE and not plan.waits and not done:
             return BROKERS_EVERY
         tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
-        copying = isinstance(view.balance, Known) and view.balance.value.facts.copying and view.traffic.rate is None
+        unsteered = view.traffic.rate is None or view.traffic.calm_ms is None
+        copying = isinstance(view.balance, Known) and view.balance.value.facts.copying and unsteered
         settles = starting(view, now) if missing(view) else plan.roll is not None or copying
         spent = (self._around.clock() - now).total_seconds()
         pause = max(WHILE_SETTLING, min(spent, WHILE_BUSY)) if settles else WHILE_BUSY

@@ -20,18 +20,23 @@ FLOOR, BEGINNING, UNMEASURED, CEILING = 4.0 * MIB, 8.0 * MIB, 32.0 * MIB, 1024.0
 (no disk is that fast)."""
 SMALL, SMALL_MOVES, FOR_EACH = 4 * 1024**2, 16, 32.0 * MIB
 """Partitions up to so many bytes cost more by their number: so many at once at most, and one for each so much of the rate."""
+UNMEASURED_MOVES = 4
+"""So many of them at once where it is not known what producers feel: mostly since there was little to copy, and soon over."""
+LITTLE = 64 * 1024**2
+"""Bytes left to copy in all: with fewer it is done before it could be measured how long producers wait."""
 MARGIN = 1.5
 """How many times what is written to moving partitions the rate is at least: else they would never catch up."""
 
 
-def gentle(rate: float) -> Limits:
-    """What goes on at once beside producers, at a pace of so many bytes a second.
+def gentle(rate: float, *, measured: bool) -> Limits:
+    """What goes on at once beside producers, at a pace of so many bytes a second; `measured`: is it known what they feel?
 
     A follower asks for a MiB of each partition that it is behind in, and what it fetches for producers comes in the same
     answer: with ten of them they wait ten times as long for each. Empty partitions cost too: new connections, logs and
     leaders. Eight of them at once held all producers up for seconds, two for 0.2 s, one by one nobody noticed (six brokers,
     two cores)."""
-    return Limits(moves=1, small_bytes=SMALL, small_moves=max(1, min(SMALL_MOVES, int(rate / FOR_EACH))))
+    small = max(1, min(SMALL_MOVES, int(rate / FOR_EACH))) if measured else UNMEASURED_MOVES
+    return Limits(moves=1, small_bytes=SMALL, small_moves=small)
 
 
 @frozen

@@ -10,15 +10,13 @@ from datetime import datetime
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import missing, serving
 from penstock.control.cluster.rebalance.ledger import own_moves, progress
+from penstock.control.cluster.rebalance.pace import LITTLE
 from penstock.control.cluster.rebalance.throttle import changes, limited, throttles
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known, Unknown
 from penstock.model.plan import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.rebalance import Balance, Facts, Traffic
 
-WORTH_MEASURING = 64 * 1024**2
-"""Bytes to copy from which on it is measured first whether somebody produces, and how long producers wait while nothing
-moves; less is done before that."""
 CANARY_REPLICAS = 3
 """As MSK's has, where there are so many brokers; a partition for each of them."""
 
@@ -85,7 +83,7 @@ def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
     held = ""
     if traffic.writing is None:
         held = "it is seen first whether anybody produces"
-    elif traffic.writing and not traffic.measured and step.remaining.left_bytes >= WORTH_MEASURING:
+    elif traffic.writing and not traffic.measured and step.remaining.left_bytes >= LITTLE:
         held = "it is measured first how long producers wait while nothing moves"
         if not traffic.canary:
             brokers = sum(not broker.leaving for broker in facts.brokers)
