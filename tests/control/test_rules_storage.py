@@ -6,6 +6,7 @@ from inline_snapshot import snapshot
 
 from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.storage import storage
+from penstock.model.observation import Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
 from penstock.model.plan import Grow, How, Stop
 from penstock.model.volume import GIB, VolumeKind, VolumeUse
@@ -53,6 +54,14 @@ def test_no_filesystem_grows_while_another_one_is_in_doubt(away):
     assert [type(action) for action in actions(gone, storage)] == [Grow], (
         "what cannot be looked at was not grown just now"
     )
+
+
+def test_none_grows_while_another_one_cannot_be_seen():
+    seen = having(200, 100, 200, kind=VolumeKind.FILESYSTEM).with_sighting(
+        broker(1), Unknown("its folder cannot be read")
+    )
+    assert actions(seen, storage) == []
+    assert "broker 1 must serve first" in seen.text(storage)
 
 
 def test_one_that_does_not_serve_for_another_reason_may_be_the_one_that_grows():

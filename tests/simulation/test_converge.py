@@ -6,7 +6,7 @@ import os
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from simulation.play import Play
 
@@ -122,7 +122,15 @@ def counted(tell):
 soak = settings(max_examples=STORIES, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+UNSEEN_WHILE_ANOTHER_GROWS = [
+    (("unsee", 0), 0.0),
+    (("kill all",), 0.3),
+    (("call", OperationKind.UPDATE_BROKER_EBS_VOLUME), 6.0),
+]
+
+
 @soak
+@example(story=UNSEEN_WHILE_ANOTHER_GROWS, from_the_create=False, brokers=3)
 @given(story=STORY, from_the_create=st.booleans(), brokers=st.sampled_from([3, 3, 3, 1, 2, 6]))
 def test_every_story_ends_with_a_whole_and_active_cluster(store, counted, story, from_the_create, brokers):
     counted()

@@ -10,7 +10,7 @@ from datetime import datetime
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import large_enough, serves
 from penstock.model.ids import NodeId, Role
-from penstock.model.observation import ClusterView
+from penstock.model.observation import ClusterView, Unknown
 from penstock.model.operation import OperationKind
 from penstock.model.plan import Grow
 from penstock.model.volume import GIB, VolumeKind
@@ -51,12 +51,13 @@ def storage(view: ClusterView, draft: Draft, now: datetime) -> None:
 
 def _doubtful(view: ClusterView, draft: Draft) -> tuple[NodeId, ...]:
     """Brokers that do not serve from a filesystem which can be looked at (it may be the growing that hurt it), or is just
-    mounted or made."""
+    mounted or made; and those that cannot be seen at all."""
     return tuple(node.id for node in view.layout if node.id.role is Role.BROKER and _in_doubt(node.id, view, draft))
 
 
 def _in_doubt(node: NodeId, view: ClusterView, draft: Draft) -> bool:
     volume = view.volume(node)
     if volume is None:
-        return draft.targeted(node) and not serves(node, view)
+        unseen = isinstance(view.sighting(node), Unknown)
+        return (unseen or draft.targeted(node)) and not serves(node, view)
     return volume.kind is VolumeKind.FILESYSTEM and not (volume.writable and serves(node, view))
