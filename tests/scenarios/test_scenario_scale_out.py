@@ -57,7 +57,7 @@ def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Pl
     config = orders.client("tls")
     make_topic(config, "bulk", 12)
     make_topic(config, "busy", 6)
-    fill(config, "bulk", 12, 384)
+    fill(config, "bulk", 12, 192)
     told: list[str] = []
     seen: dict[str, Mapping[str, str]] = {}
     with loaded(config, "busy", 6) as load:
