@@ -119,13 +119,14 @@ class ClusterAdmin:
         """Set dynamic properties of one node. Setting a key store's path to what it is makes the node read it anew.
 
         A broker takes its own; those of a controller go to the active controller (Kafka from 4.3 on)."""
-        request = questions.set_configs(number, values)
+        request = questions.alter_configs(questions.BROKER, {str(number): values})
         nodes = (number,) if number in self._brokers else self._controllers
         self._first(nodes, request, answers.altered)
 
     def set_default(self, values: Mapping[str, str]) -> None:
         """Set dynamic properties of all brokers, those to come included. Each broker takes them a moment later."""
-        self._first(self._brokers, questions.set_configs(None, values), answers.altered)
+        request = questions.alter_configs(questions.BROKER, {questions.EVERY_BROKER: values})
+        self._first(self._brokers, request, answers.altered)
 
     def mover(self) -> ClusterReassigner:
         """The moving side of the same cluster, over the same connections."""

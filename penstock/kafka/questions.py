@@ -51,6 +51,10 @@ DescribeCluster 2)."""
 
 TOPIC, BROKER = 2, 4
 """Kinds of configured things on the wire; a controller is a BROKER there."""
+EVERY_BROKER = ""
+"""The name under which all brokers have their default, those to come included."""
+SET, DELETE = 0, 1
+"""What is done with one property."""
 
 METADATA_TOPIC = "__cluster_metadata"
 
@@ -95,11 +99,20 @@ def configs(kind: int, names: Iterable[str], keys: Iterable[str] | None) -> Any:
     return DescribeConfigsRequest(resources=resources, include_synonyms=False, include_documentation=False)
 
 
-def set_configs(number: int | None, values: Mapping[str, str]) -> Any:
-    """Set dynamic properties of one node; None: of all brokers, as the cluster's default."""
-    configs = [_Altered.AlterableConfig(name=name, config_operation=0, value=value) for name, value in values.items()]
-    resource = _Altered(resource_type=BROKER, resource_name="" if number is None else str(number), configs=configs)
-    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=False)
+def alter_configs(kind: int, wanted: Mapping[str, Mapping[str, str | None]], *, dry: bool = False) -> Any:
+    """Set properties of TOPICs, of one BROKER, or of EVERY_BROKER, by name; None takes a value away. `dry`: only check."""
+    resources = [
+        _Altered(
+            resource_type=kind,
+            resource_name=name,
+            configs=[
+                _Altered.AlterableConfig(name=key, config_operation=DELETE if value is None else SET, value=value)
+                for key, value in values.items()
+            ],
+        )
+        for name, values in wanted.items()
+    ]
+    return IncrementalAlterConfigsRequest(resources=resources, validate_only=dry)
 
 
 def unregister(broker: int) -> Any:
@@ -153,16 +166,6 @@ def partitions_from(names: Iterable[str], start: tuple[str, int] | None, limit: 
     cursor = None if start is None else _Parts.Cursor(topic_name=start[0], partition_index=start[1])
     wanted = [_Parts.TopicRequest(name=name) for name in names]
     return _Parts(topics=wanted, response_partition_limit=limit, cursor=cursor)
-
-
-def alter_topic(name: str, values: Mapping[str, str | None], *, dry: bool) -> Any:
-    """Set properties of a topic; None takes the topic's own value away. `dry`: only check."""
-    settings = [
-        _Altered.AlterableConfig(name=key, config_operation=1 if value is None else 0, value=value)
-        for key, value in values.items()
-    ]
-    resource = _Altered(resource_type=TOPIC, resource_name=name, configs=settings)
-    return IncrementalAlterConfigsRequest(resources=[resource], validate_only=dry)
 
 
 def add_partitions(name: str, total: int, timeout_ms: int) -> Any:

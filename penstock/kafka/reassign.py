@@ -9,11 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from attrs import frozen
-from kafka.protocol.admin import (
-    AlterPartitionReassignmentsRequest,
-    IncrementalAlterConfigsRequest,
-    ListPartitionReassignmentsRequest,
-)
+from kafka.protocol.admin import AlterPartitionReassignmentsRequest, ListPartitionReassignmentsRequest
 
 from penstock.kafka import answers, logdirs, questions
 from penstock.kafka.connections import Connections
@@ -21,7 +17,6 @@ from penstock.kafka.wire import error_name, refuse
 from penstock.model.rebalance import Key, Throttled
 
 NO_REASSIGNMENT_IN_PROGRESS = 85
-SET, DELETE = 0, 1
 RATES = ("leader.replication.throttled.rate", "follower.replication.throttled.rate")
 """A broker's properties: bytes a second that it sends to, and gets for, throttled replicas that are not in sync."""
 REPLICAS = ("leader.replication.throttled.replicas", "follower.replication.throttled.replicas")
@@ -31,7 +26,6 @@ CORDONED = "cordoned.log.dirs"
 
 # The library carries no types for these.
 _Reassigned: Any = AlterPartitionReassignmentsRequest.ReassignableTopic
-_Altered: Any = IncrementalAlterConfigsRequest.AlterConfigsResource
 
 T = TypeVar("T")
 
@@ -89,12 +83,14 @@ class ClusterReassigner:
 
         As the default of all brokers: one that gets a property of its own reads its certificates again too, and producers wait
         a quarter of a second (measured, 4.3.1). Kafka before 3.9 takes no notice of the default (KAFKA-10190)."""
-        self._alter(questions.BROKER, {"": dict.fromkeys(RATES, None if rate is None else str(rate))})
+        rates = dict.fromkeys(RATES, None if rate is None else str(rate))
+        self._any(questions.alter_configs(questions.BROKER, {questions.EVERY_BROKER: rates}), answers.altered)
 
     def throttle(self, topics: Mapping[str, Throttled | None]) -> None:
         """Set which replicas of topics are throttled, in place of those before; None, or no replica, lifts it."""
         if topics:
-            self._alter(questions.TOPIC, {topic: _lists(wanted or Throttled()) for topic, wanted in topics.items()})
+            lists = {topic: _lists(wanted or Throttled()) for topic, wanted in topics.items()}
+            self._any(questions.alter_configs(questions.TOPIC, lists), answers.altered)
 
     def throttled(self, topics: Iterable[str]) -> Mapping[str, Throttled]:
         """Those of the topics that have throttled replicas, and which: what is to be lifted when no move is left.
@@ -123,13 +119,13 @@ class ClusterReassigner:
         The controller hears of it with a heartbeat of the broker, so a topic made within the next seconds may still come."""
         if self.cordoned(number) is None:
             return False
-        self._alter(questions.BROKER, {str(number): {CORDONED: "*"}}, number)
+        self._set_cordon(number, "*")
         return True
 
     def uncordon(self, number: int) -> None:
         """Open a broker to new replicas again; nothing where its Kafka knows no cordon."""
         if self.cordoned(number):
-            self._alter(questions.BROKER, {str(number): {CORDONED: None}}, number)
+            self._set_cordon(number, None)
 
     def cordoned(self, number: int) -> bool | None:
         """Is the broker closed to new replicas? None where its Kafka knows no such thing."""
@@ -137,24 +133,9 @@ class ClusterReassigner:
         values = answers.configs(seen)[str(number)]
         return bool(values[CORDONED]) if CORDONED in values else None
 
-    def _alter(self, kind: int, wanted: Mapping[str, Mapping[str, str | None]], number: int | None = None) -> None:
-        """Set properties of topics, or of one broker; None deletes one."""
-        resources = [
-            _Altered(
-                resource_type=kind,
-                resource_name=name,
-                configs=[
-                    _Altered.AlterableConfig(name=key, config_operation=DELETE if value is None else SET, value=value)
-                    for key, value in values.items()
-                ],
-            )
-            for name, values in wanted.items()
-        ]
-        request = IncrementalAlterConfigsRequest(resources=resources, validate_only=False)
-        if number is None:
-            self._any(request, answers.altered)
-        else:
-            answers.altered(self._connections.ask(number, request))
+    def _set_cordon(self, number: int, directories: str | None) -> None:
+        request = questions.alter_configs(questions.BROKER, {str(number): {CORDONED: directories}})
+        answers.altered(self._connections.ask(number, request))
 
     def _any(self, request: Any, read: Callable[[Any], T]) -> T:
         """The answer of the first broker that gives one; all pass it to the controller."""

@@ -92,7 +92,7 @@ class Topics:
 
     def configure(self, name: str, values: Mapping[str, str | None], *, dry: bool = False) -> None:
         """Set these properties and leave others as they are; None takes the topic's own value away. `dry`: only check."""
-        self.brokers.order(questions.alter_topic(name, values, dry=dry), answers.altered)
+        self.brokers.order(questions.alter_configs(questions.TOPIC, {name: values}, dry=dry), answers.altered)
         if not dry:
             self._settle(lambda: _holds(self.configs(name), values))
 
