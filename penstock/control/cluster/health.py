@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from penstock.control.cluster.safety import alive_voters
 from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import Bereft, ClusterView, Known, Partition, Running
+from penstock.model.rebalance import Key
 from penstock.model.volume import GIB
 
 IDLE = timedelta(seconds=3)
@@ -83,19 +85,20 @@ def awaited(view: ClusterView) -> tuple[NodeId, ...]:
 
 def lagging(view: ClusterView) -> tuple[Partition, ...]:
     """Partitions with a replica that is out of sync though its broker serves: it can catch up."""
-    there = {node.number for node in serving(view)}
-    return tuple(p for p in _partitions(view) if there & (set(p.replicas) - set(p.isr)))
+    return _out_of_sync(view, {})
 
 
-def behind(view: ClusterView) -> tuple[str, ...]:
-    """Partitions that `lagging` tells of, without replicas that a move brings, where moves were seen: nothing is lost there."""
+def behind(view: ClusterView) -> tuple[Partition, ...]:
+    """The same without replicas that a move brings, where moves were seen: nothing is lost there."""
     facts = view.balance.value.facts.partitions if isinstance(view.balance, Known) else ()
-    coming = {each.key: set(each.adding) for each in facts}
+    return _out_of_sync(view, {each.key: each.adding for each in facts})
+
+
+def _out_of_sync(view: ClusterView, coming: Mapping[Key, Sequence[int]]) -> tuple[Partition, ...]:
     there = {node.number for node in serving(view)}
-    found = (
-        p for p in _partitions(view) if there & set(p.replicas) - set(p.isr) - coming.get((p.topic, p.index), set())
+    return tuple(
+        p for p in _partitions(view) if there & set(p.replicas) - {*p.isr, *coming.get((p.topic, p.index), ())}
     )
-    return tuple(map(str, found))
 
 
 def astray(view: ClusterView) -> tuple[Partition, ...]:

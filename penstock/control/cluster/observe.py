@@ -147,8 +147,8 @@ class Observer:
         traffic = Traffic(limits=glimpse.limits, throttled=glimpse.throttled)
         if not missing(view):  # what is measured while brokers start would be no measure
             traffic = self._meter.look(facts, glimpse, view.work.calm_ms, now)
-        beside = None if traffic.rate is None else gentle(traffic.rate, measured=traffic.calm_ms is not None)
-        balance = weighed(facts, beside or Limits())
+        measured = traffic.calm_ms is not None
+        balance = weighed(facts, Limits() if traffic.rate is None else gentle(traffic.rate, measured=measured))
         view = evolve(view, balance=Known(balance), traffic=traffic, stored=stored, cordoned=cordoned)
         return evolve(view, partitions=Known(partitions))
 

@@ -44,9 +44,8 @@ def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
 def freed(view: ClusterView, operation: OpenOperation) -> bool:
     """Nothing that it ordered moves, and nothing that it set to slow that down is left."""
     match view.balance:
-        case Known(balance) if operation.moves and not missing(
-            view
-        ):  # of one that is away it is not known what it has heard
+        # Of a broker that is away it is not known what it has heard.
+        case Known(balance) if operation.moves and not missing(view):
             return free(view.traffic, operation.work.throttles) and not own_moves(balance.facts, operation.work)
         case _:
             return not operation.moves

@@ -20,8 +20,8 @@ WINDOW = timedelta(seconds=10)
 PAUSE = timedelta(seconds=15)
 """After a pause between looks as long as this nothing is concluded from what was before it."""
 RECOVERS, SLOWED_AFTER, STEERED_EVERY = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=10)
-"""Brokers that take a new limit read their whole configuration again, and producers wait meanwhile (0.2-0.5 s on six brokers
-and two cores): what they feel right after it says nothing, and it is done seldom; soonest where they wait too long."""
+"""What producers feel right after a change says nothing, and what they feel later needs records: so it is changed seldom,
+soonest where they wait too long."""
 REMEMBERED, SHORT_OF_IT = timedelta(seconds=60), 0.75
 """For so long the rate stays by so much below the one that hurt last: else it would go up and down all the time."""
 CALM_AFTER, CALM_WITHIN = timedelta(seconds=3), timedelta(seconds=15)

@@ -1,4 +1,4 @@
-"""Which replicas to throttle, and which limits to set: so that what moves is slowed down, and nothing else. Pure.
+"""Which replicas to throttle, and whether brokers know their limit: so that what moves is slowed down, and nothing else. Pure.
 
 Kafka offers two ends. A leader whose limit is reached sends nothing to followers that are not in the ISR: old ones too,
 which fell behind because their broker was away. A follower whose limit is reached fetches nothing for replicas that lag by

@@ -95,7 +95,7 @@ def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
     if not held and rate is not None and None in traffic.limits.values():
         held = "every broker must know its limit first"
     copied = tuple(move for move in step.moves if move.adding and move.key[0] in own and not held)
-    slowed = throttles(facts, copied, step.foreign) if traffic.rate is not None else {}
+    slowed = throttles(facts, copied, step.foreign) if rate is not None else {}
     if throttled := changes(slowed, traffic, own, step.foreign):
         draft.act(Throttle(asked, throttled), because="what moves is throttled, and nothing else")
     so_far = str(progress(step.remaining, view.work))

@@ -134,5 +134,5 @@ def _broker_obstacle(node: NodeSpec, view: ClusterView, draft: Draft) -> str | N
             if alone:
                 return f"no broker that serves has {', '.join(alone[:5])} in sync"
             # Perhaps the volume before this one: it is whole again when nothing lags.
-            lagging = behind(view)
+            lagging = list(map(str, behind(view)))
             return f"one storage at a time: {', '.join(lagging[:5])} must catch up first" if lagging else None

@@ -16,17 +16,17 @@ from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
 
 def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Take the next step with each broker that leaves, one broker at a time; clear away those that have left."""
-    cleared = False
+    ended = []
     for node in view.spec.retired:
         match view.sightings.get(node):
             case Known(Gone() | Blocked() | Bereft()):
-                if not cleared:
-                    _clear(node, view, draft)
-                cleared = True
+                ended.append(node)
             case None | Known(Absent()):
                 pass
             case _:
                 draft.act(Stop(node, How.AT_ONCE), because=f"{node} is no part of the cluster any more")
+    if ended:
+        _clear(ended[0], view, draft)  # one storage at a time
     leaving = [place.id for place in view.spec.brokers if place.leaving and view.layout]
     if leaving and view.depth < PARTITIONS:
         draft.look(PARTITIONS)
@@ -49,7 +49,7 @@ def _clear(node: NodeId, view: ClusterView, draft: Draft) -> None:
         return
     # Its volume is of use to nobody, as far as anybody knows; and while another one is made anew, nobody is that sure.
     afresh = [str(place.id) for place in view.spec.brokers if place.joins and not serves(place.id, view)]
-    if waited := [*afresh, *behind(view)]:
+    if waited := [*afresh, *map(str, behind(view))]:
         draft.wait(on=str(node), because=f"one storage at a time: {', '.join(waited[:5])} must be whole first")
     if waited or draft.rehoused:
         return
