@@ -15,19 +15,18 @@ from fakes.views import SUBNETS, desired, frame
 from fakes.world import Crash, Machine
 from simulation.calls import Calls, call, shown
 from simulation.judge import Judge
+from simulation.watched import Watched
 
 from penstock.api.rooms import Operation
 from penstock.api.updates import reboot_broker
 from penstock.api.views import shown_state
 from penstock.control.cluster.layout import Frame, lay_out
-from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.sentences import explained
 from penstock.control.cluster.surroundings import Surroundings
 from penstock.kafka.configuration import effective_of
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
 from penstock.model.ids import FIRST_CONTROLLER, ClusterId, NodeId, Role
 from penstock.model.node import NodeSpec
-from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationKind
 from penstock.model.plan import Plan
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
@@ -37,29 +36,6 @@ from penstock.wire.errors import BadRequest
 
 KEY = b"k" * 32
 TICK = 0.1
-
-
-class Watched(ClusterReconciler):
-    """The real one; keeps what its last pass saw and planned, and may die after what it writes down by itself, too."""
-
-    last: tuple[ClusterView, Plan] | None = None
-
-    def decide(self, *arguments: object, **options: object) -> tuple[ClusterView, Plan]:  # type: ignore[override]
-        self.last = super().decide(*arguments, **options)  # type: ignore[arg-type]
-        return self.last
-
-    def _rehouse(self, node: NodeId, directory: str) -> None:
-        self._written("rehouse", node, lambda: super(Watched, self)._rehouse(node, directory))
-
-    def _retire(self, node: NodeId) -> None:
-        self._written("retire", node, lambda: super(Watched, self)._retire(node))
-
-    def _written(self, verb: str, node: NodeId, write: Callable[[], None]) -> None:
-        machine: Machine = self._around.compute  # type: ignore[assignment]
-        machine.before(verb, node)
-        write()
-        machine.verbs.append(f"{verb} {node}")
-        machine.called()
 
 
 @define
