@@ -99,7 +99,7 @@ def test_a_full_disk_that_all_nodes_share(shared_disk: Path, homes: Callable[...
         for _ in range(2):
             before = relieved()
             cram(shared_disk)
-            until(lambda before=before: relieved() > before, "a node has ended", more=cramped.said)  # type: ignore[misc]
+            until(lambda before=before: relieved() > before, "a node has ended", more=cramped.said)
             cramped.active()
             load.advance()
         crammed = list(shared_disk.glob("crammed-*"))
