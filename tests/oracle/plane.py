@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from random import SystemRandom
 from tempfile import mkdtemp
@@ -279,8 +280,9 @@ class Cluster:
         """Processes and files of this cluster, quarantined volumes aside."""
         home = self.plane.home
         left = [f"process {p.pid}" for p in home.processes() if any(self.id in word for word in p.cmdline())]
-        files = [p for p in home.path.rglob(f"*{self.id}*") if "quarantine" not in p.parts]
-        return left + [f"file {path}" for path in files]
+        # `walk` minds no directory that goes meanwhile: another cluster may be deleted at the same time.
+        found = ((parent, name) for parent, *names in os.walk(home.path) for name in chain(*names) if self.id in name)
+        return left + [f"file {parent}/{name}" for parent, name in found if "quarantine" not in Path(parent).parts]
 
     def client(self, auth: str | None = None, *flags: str) -> Mapping[str, str]:
         """What `penstock client` prints for librdkafka."""
