@@ -42,7 +42,7 @@ def shrinking(replicas, stored=None, **changes):
         balance=Known(weighed(balance, Limits())),
         partitions=Known(told),
         stored=stored if stored is not None else dict.fromkeys(range(1, 7), 0),
-        cordoned=dict.fromkeys(range(1, 7), False),
+        cordoned={number: number > 3 for number in range(1, 7)},
         **{
             "traffic": Traffic(limits=dict.fromkeys(range(1, 7), 100), rate=100, writing=True, unmeasured="no canary"),
             **changes,
@@ -59,7 +59,7 @@ def acts(seen, *rules):
 
 
 def test_what_leaves_is_closed_to_new_replicas_and_emptied():
-    seen = shrinking([(4, 5, 6), (1, 2, 3)])
+    seen = shrinking([(4, 5, 6), (1, 2, 3)]).but(cordoned=dict.fromkeys(range(1, 7), False))
     ordered = acts(seen, rebalance)
     assert [act for act in ordered if isinstance(act, Cordon)] == [Cordon(broker(seen, 4), True)], "one at a time"
     (moved,) = [act for act in ordered if isinstance(act, Reassign)]
@@ -70,6 +70,14 @@ def test_what_leaves_is_closed_to_new_replicas_and_emptied():
 def test_an_empty_broker_is_stopped_one_at_a_time():
     seen = shrinking([(1, 2, 3)])
     assert [act.target.number for act in acts(seen, scale_in) if isinstance(act, Stop)] == [4]
+
+
+def test_none_is_stopped_before_all_are_empty_and_closed():
+    """While all of them are there they can still stay."""
+    assert not acts(shrinking([(1, 2, 5)]), scale_in)
+    open_still = {number: number in (4, 5) for number in range(1, 7)}
+    assert not acts(shrinking([(1, 2, 3)]).but(cordoned=open_still), scale_in)
+    assert acts(shrinking([(1, 2, 3)]).but(cordoned={}), scale_in), "their Kafka knows no cordon"
 
 
 def test_the_brokers_own_word_counts_too():
@@ -116,21 +124,54 @@ def test_brokers_that_stay_after_all_are_opened_again_and_nothing_is_moved():
     assert not [act for act in ordered if isinstance(act, Reassign)]
 
 
-def test_one_that_has_left_is_unregistered_and_its_volume_kept():
+LEFT = NodeId(desired().id, Role.BROKER, 4)
+
+
+def left(*, registered, **changes):
+    """Three brokers, and what is there still of broker 4, which has left."""
     seen = brokers_of(3)
-    gone = NodeId(seen.view.spec.id, Role.BROKER, 4)
+    of_it = {4: evolve(seen.view.brokers.value[1], number=4, fenced=True)} if registered else {}
+    changes = {"brokers": Known({**seen.view.brokers.value, **of_it}), **changes}
     view = evolve(
         seen.view,
-        spec=evolve(seen.view.spec, retired=(gone,)),
-        strays=(gone,),
-        sightings={**seen.view.sightings, gone: Known(Gone(ago(1), "exit status 0", requested=True))},
-        brokers=Known({**seen.view.brokers.value, 4: evolve(seen.view.brokers.value[1], number=4, fenced=True)}),
+        spec=evolve(seen.view.spec, retired=(LEFT,)),
+        strays=(LEFT,),
+        sightings={**seen.view.sightings, LEFT: Known(Gone(ago(1), "exit status 0", requested=True))},
     )
-    seen = evolve(seen, view=view)
-    assert [act for act in acts(seen) if act.target == gone] == [
-        Unregister(gone, tuple(broker(seen, n) for n in (1, 2, 3))),
-        Remove(gone, keep=True),
-    ]
+    return evolve(seen, view=evolve(view, **changes))
+
+
+def of_it(seen):
+    return [act for act in acts(seen) if act.target == LEFT]
+
+
+def test_one_that_has_left_is_unregistered_and_then_its_volume_is_kept():
+    seen = left(registered=True)
+    assert of_it(seen) == [Unregister(LEFT, tuple(broker(seen, n) for n in (1, 2, 3)))]
+    assert of_it(left(registered=False)) == [Remove(LEFT, keep=True)]
+
+
+@pytest.mark.parametrize("registered", [True, False])
+def test_nothing_of_it_is_taken_away_while_something_counts_on_it(registered):
+    held = Known((Partition("orders", 7, 4, (4,), (4,), 1),))
+    seen = left(registered=registered, partitions=held)
+    assert not of_it(seen)
+    assert "orders-7 have a replica on it" in next(str(wait) for wait in seen.plan().waits if wait.on == str(LEFT))
+
+
+@pytest.mark.parametrize("what", ["brokers", "partitions"])
+def test_what_is_not_known_is_no_proof_that_nothing_counts_on_it(what):
+    seen = left(registered=False, **{what: Unknown("no answer")})
+    assert not of_it(seen)
+    assert "it is not known whether anything counts on it still" in str([str(wait) for wait in seen.plan().waits])
+
+
+def test_without_cordons_it_is_waited_for_metadata_of_after_its_end():
+    seen = shrinking([(1, 2, 3)]).but(cordoned={})
+    ended = Gone(ago(1), "exit status 0", requested=True, clean=True)
+    assert not acts(seen.with_sighting(broker(seen, 4), ended), scale_in)
+    long_ago = evolve(ended, at=ago(5))
+    assert acts(seen.with_sighting(broker(seen, 4), long_ago), scale_in) == [Retire(broker(seen, 4))]
 
 
 def test_the_operation_is_done_when_nothing_of_them_is_left():
