@@ -72,6 +72,8 @@ class NodePlace:
     """It is to be emptied and then removed."""
     added: datetime | None = None
     """When the node first served; MSK's `addedToClusterTime`."""
+    served: str = ""
+    """`directory` as it was when the node last came to serve: that volume has data, and is never made anew as if it had none."""
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -191,4 +193,6 @@ class ClusterStatus:
     """Node name, or `disk`, -> the highest of `fullness.LEVELS` (percent) that its volume has reached; absent below all."""
     throttled: tuple[str, ...] = ()
     """Topics that an operation may have left throttled which failed before it could lift that, and those that are moved because
-    it left brokers that must leave; limits of brokers with them."""
+    it left brokers that must leave."""
+    restrained: bool = False
+    """Limits of brokers, and brokers closed to new replicas, may be left of such an operation."""

@@ -23,6 +23,8 @@ class Scene:
     deaf: set = field(factory=set)
     asked: list = field(factory=list)
     unreachable: bool = False
+    after_ping: object = None
+    """What is so once the first node was asked itself."""
     closed: int = 0
     said: list = field(factory=list)
     """The last lines of every node's log."""
@@ -42,6 +44,7 @@ class Scene:
 
     def ping(self, number):
         self.asked.append(number)
+        self.view = self.after_ping or self.view
         return number not in self.deaf
 
     def config(self, number, names):
@@ -179,6 +182,31 @@ def test_a_node_that_the_provider_does_not_mention_was_never_started(watch):
     view = watch.scene.view
     watch.scene.view = evolve(view, sightings={k: v for k, v in view.sightings.items() if k != broker(3)})
     assert watch.look(depth=1).sighting(broker(3)) == Known(Absent())
+
+
+def test_nothing_left_of_a_node_that_has_served_is_a_lost_volume_and_no_first_start(watch):
+    view = watch.scene.view
+    served = [evolve(place, served=place.directory) for place in view.spec.nodes]
+    there = {node: seen for node, seen in view.sightings.items() if node not in (broker(3), controller(1))}
+    watch.scene.view = evolve(view, spec=evolve(view.spec, nodes=tuple(served)), sightings=there)
+    for node in (broker(3), controller(1)):
+        bereft = watch.look(depth=1).sighting(node).value
+        assert (bereft.incarnation, bereft.why) == (
+            view.spec.place(node).directory,
+            f"nothing is left of {node}: neither its directory nor its volume",
+        )
+    anew = view.spec.with_place(evolve(view.spec.place(broker(3)), served="the one before", joins=True))
+    watch.scene.view = evolve(view, spec=anew, sightings=there)
+    assert watch.look(depth=1).sighting(broker(3)) == Known(Absent()), "its new volume is made"
+
+
+def test_a_broker_that_registers_during_a_look_is_not_taken_for_one_that_lost_its_registration(watch):
+    view = watch.scene.view
+    others = {number: seen for number, seen in view.brokers.value.items() if number != 3}
+    watch.scene.view = evolve(view, brokers=Known(others))
+    watch.scene.after_ping = view
+    seen = watch.look()
+    assert (seen.answers[broker(3)], seen.brokers) == (Known(True), view.brokers)
 
 
 def test_a_labelled_node_that_the_cluster_does_not_know_is_a_stray(watch):

@@ -22,7 +22,7 @@ from penstock.control.cluster.retreat import (
 from penstock.control.cluster.steps import STEPS
 from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
-from penstock.model.rebalance import Facts, Limits, Traffic
+from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Traffic
 
 PATIENCE = timedelta(seconds=600)
 LONG_AGO = ago(700)
@@ -37,11 +37,10 @@ def operation(kind=KIND.UPDATE_BROKER_TYPE, target=BEFORE, **changes):
     return evolve(open_, **changes)
 
 
-def after(
-    seen, open_, *, failures=(), lost_sight=False, waiting=("waits for broker 1: it rests",), said="FATAL it will not"
-):
+def after(seen, open_, *, failures=(), waiting=("waits for broker 1: it rests",), said="FATAL it will not", **options):
     seen = seen.with_status(waiting=waiting).but(operation=open_)
-    return course(seen.view, open_, seen.view.status, failures, NOW, PATIENCE, lambda node: said, lost_sight=lost_sight)
+    options.setdefault("lost_sight", False)
+    return course(seen.view, open_, seen.view.status, failures, NOW, PATIENCE, lambda node: said, **options)
 
 
 def outdated():
@@ -261,3 +260,50 @@ def test_every_kind_has_its_rule(kind):
     target = {"number": 1, **({"before": {}} if kind not in (KIND.UPDATE_CLUSTER_MONITORING,) else {})}
     expected = Way.WAIT if kind in (KIND.UPDATE_CLUSTER_MONITORING, KIND.REBOOT_NODE) else Way.BACK
     assert way(three_brokers().view, operation(kind, target)) is expected
+
+
+def test_one_that_was_written_out_in_the_same_pass_has_left_too():
+    six = brokers_of(6)
+    leaving = tuple(evolve(place, leaving=place.id.number > 3) for place in six.view.spec.nodes)
+    six = six.with_spec(nodes=leaving)
+    open_ = idle(operation(KIND.DECREASE_BROKER_COUNT, FEWER), six)
+    assert after(six, open_).goes_back
+    assert not after(six, open_, left=(broker(4),)).turned
+
+
+def shrunk(**changes):
+    """Three of six brokers have left, and nothing of them is here any more."""
+    seen = brokers_of(3)
+    facts = Facts(tuple(BrokerFacts(n, f"az{n}", 2**40, 0) for n in (1, 2, 3)), ())
+    limits = dict.fromkeys((1, 2, 3), None)
+    traffic = Traffic(limits=limits, writing=False)
+    return seen.but(**{"balance": Known(weighed(facts, Limits())), "traffic": traffic, **changes})
+
+
+FEWER = {"NumberOfBrokerNodes": 3, "rebalance": True}
+UNEVEN = Facts(
+    tuple(BrokerFacts(n, f"az{(n - 1) % 3}", 2**40, 0) for n in (1, 2, 3, 4, 5, 6)),
+    tuple(PartitionFacts("t", i, (1, 2, 3), 1, (1, 2, 3), 2**30) for i in range(12)),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"balance": Known(weighed(UNEVEN, Limits()))}, "more is to be moved"),
+        ({"traffic": Traffic(limits=dict.fromkeys((1, 2, 3), 2**23), rate=2**23, writing=True)}, "a limit is left"),
+        ({"cordoned": {1: True}}, "a broker that stays is closed"),
+    ],
+)
+def test_what_was_done_to_move_partitions_does_not_outlive_the_operation(changes, why):
+    open_ = operation(KIND.DECREASE_BROKER_COUNT, FEWER)
+    assert after(shrunk(), open_, waiting=()).ending.state is OperationState.UPDATE_COMPLETE
+    assert after(shrunk(**changes), open_, waiting=()).ending is None, why
+
+
+def test_an_operation_that_ends_with_brokers_closed_says_so():
+    work = Work(setback=Setback("NO_PROGRESS", "it waited"))
+    open_ = idle(operation(KIND.DECREASE_BROKER_COUNT, FEWER, work=work), shrunk())
+    assert not after(shrunk(), open_).ending.restrained
+    assert after(shrunk(cordoned={1: True}), evolve(open_, work=evolve(open_.work, marked=ago(1)))).ending is None
+    assert after(shrunk(cordoned={1: True}), open_).ending.restrained, "the way back took too long"

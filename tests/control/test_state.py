@@ -7,9 +7,11 @@ from attrs import evolve
 from fakes.views import NOW, ago, broker, controller, desired, three_brokers
 from inline_snapshot import snapshot
 
+from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.state import status
-from penstock.model.observation import Absent, Blocked, Gone, Unknown
+from penstock.model.observation import Absent, Blocked, Gone, Known, Unknown
 from penstock.model.plan import Plan, Waiting
+from penstock.model.rebalance import Facts, Limits, Traffic
 from penstock.model.spec import ClusterState
 
 PATIENCE = timedelta(seconds=60)
@@ -188,3 +190,18 @@ def test_a_complete_cluster_is_never_creating_nor_failed_again():
     for node in seen.view.layout:
         seen = seen.with_sighting(node.id, Absent())
     assert after(seen, now=NOW + timedelta(days=3)).state is ClusterState.HEALING
+
+
+def test_what_an_operation_left_is_remembered_until_it_was_seen_that_nothing_is_left():
+    seen = three_brokers().with_status(throttled=("orders",), restrained=True)
+    free = seen.but(
+        balance=Known(weighed(Facts((), ()), Limits())), traffic=Traffic(limits=dict.fromkeys((1, 2, 3), None))
+    )
+    assert (after(free).throttled, after(free).restrained) == ((), False)
+    for left in (
+        free.but(cordoned={2: True}),
+        free.but(traffic=Traffic(limits={1: None, 2: 4096, 3: None})),
+        free.but(traffic=Traffic(limits={1: None, 2: None})),
+        seen,
+    ):
+        assert (after(left).throttled, after(left).restrained) == (("orders",), True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
+import pytest
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, until
 
@@ -77,6 +79,32 @@ def test_volumes_of_two_brokers_are_swapped(orders: Cluster) -> None:
     with loaded(config, "swapped", 3) as later:
         later.advance()
     check(config, "swapped", 3, [load, later])
+
+
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="two volumes more: `make soak` plays it")
+def test_nothing_at_all_is_left_of_a_broker_and_of_a_controller(orders: Cluster) -> None:
+    """Neither is taken for one that was never started: both get a new storage identity, and the broker copies what it had."""
+    config, plane = orders.client("tls"), orders.plane
+    make_topic(config, "wiped", 3)
+    with loaded(config, "wiped", 3) as load:
+        load.advance()
+        wiped = ("broker-2", orders.leader())
+        plane.kill()
+        before = {node: (orders.kill(node), orders.record(node, "keeper")["pid"]) for node in wiped}
+        for node, (_, keeper) in before.items():
+            os.kill(keeper, signal.SIGKILL)
+            shutil.rmtree(orders.volume(node))
+            shutil.rmtree(plane.home.path / "nodes" / orders.id / node)
+        plane.up()
+        for node, (pid, _) in before.items():
+            orders.restarted(node, pid)
+            until(lambda node=node: orders.listens(node), f"{node} listens", more=orders.said)  # type: ignore[misc]
+        orders.active()
+        load.advance()
+    check(config, "wiped", 3, [load])
+    told = "\n".join(orders.events())
+    for node in wiped:
+        assert f"nothing is left of {node.replace('-', ' ')}" in told
 
 
 def quarantined(cluster: Cluster) -> list[Path]:

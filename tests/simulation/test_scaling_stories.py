@@ -112,6 +112,21 @@ def test_a_topic_that_needs_the_brokers_that_leave_keeps_them_and_says_why(store
     play.clear_up()
 
 
+def test_brokers_that_were_to_leave_and_stay_are_all_open_to_topics_again(store):
+    play = Play(store, brokers=6, topics=(), patience=60)
+    play.until(play.at_rest, 60)
+    assert play.kafka.make_topic("wide", 1, 5, 2)
+    assert play.scale_in()
+    play.judge.disturbed()  # what needs five brokers has befallen it
+    play.until(lambda: play.kafka.moving.closed == {4, 5, 6}, 20)
+    play.until(lambda: play.open() is None, 200)
+    (operation,) = play.operations()
+    assert operation.state is OperationState.UPDATE_FAILED
+    assert "the cluster is what it was before" in operation.error_string
+    assert play.kafka.moving.closed == set()
+    play.clear_up()
+
+
 @pytest.mark.parametrize("rebalance", [True, False])
 def test_a_number_that_left_and_comes_again_is_open_to_topics(six, rebalance):
     six.scale_in()

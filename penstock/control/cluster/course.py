@@ -12,7 +12,7 @@ from penstock.control.cluster.health import late
 from penstock.control.cluster.outcome import Ending, complete, running
 from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.retreat import LOST_RUNS, Way, cause, hopeless, setback, way, worked
-from penstock.control.cluster.steps import cleared, finished, freed, progress, returned
+from penstock.control.cluster.steps import balanced, cleared, finished, freed, progress, returned
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
@@ -46,14 +46,18 @@ def course(
     *,
     lost_sight: bool,
     ordered: Iterable[Move] = (),
+    left: Iterable[NodeId] = (),
 ) -> Course:
     """What this look makes of the open operation. `lost_sight`: nobody looked for a while before it; `ordered`: what was
-    ordered after it."""
+    ordered after it, and `left`: brokers that were written out of the cluster since, which cannot be called back."""
+    view = evolve(view, spec=evolve(view.spec, retired=(*view.spec.retired, *left)))
     if not status.completed or not view.layout:
         return Course(operation)  # of a cluster that is to go, or cannot be laid out now, nothing can be read
     if operation.work.setback is None:
         operation = evolve(operation, steps=progress(view, operation), state=running(operation.kind))
-        if finished(operation.steps) and status.message is None:
+        # A step that was done once stays so, but new data may have been moved since: nothing of that may outlive the operation.
+        at_rest = not operation.scales or balanced(view, operation)
+        if finished(operation.steps) and at_rest and status.message is None:
             return Course(operation, Ending(complete(operation.kind), operation.kind))
     refused = [failure for failure in failures if failure.refused]
     work = worked(view, operation, refused, now, lost_sight=lost_sight)
@@ -71,7 +75,8 @@ def course(
             given_up.code,
             cause(operation, given_up, overdue),
             given_up.stays,
-            throttled=() if freed(view, operation) else operation.work.throttles,
+            throttled=() if (free := freed(view, operation)) else operation.work.throttles,
+            restrained=not free,
         )
         return Course(operation, failed)
     chosen = way(view, operation)

@@ -32,6 +32,7 @@ from penstock.model.ids import NodeId, Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import (
     Absent,
+    Bereft,
     ClusterView,
     Known,
     Observed,
@@ -41,7 +42,7 @@ from penstock.model.observation import (
 )
 from penstock.model.operation import OpenOperation
 from penstock.model.rebalance import Key, Limits, Traffic
-from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
+from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus, NodePlace
 from penstock.model.volume import GIB
 
 T = TypeVar("T")
@@ -83,7 +84,9 @@ class Observer:
             spec=spec,
             status=status,
             layout=layout,
-            sightings=sightings if spec.removed else {**sightings, **{n.id: _seen(sightings, n.id) for n in layout}},
+            sightings=sightings
+            if spec.removed
+            else {**sightings, **{n.id: _seen(sightings, spec.place(n.id)) for n in layout}},
             strays=tuple(sorted(set(sightings) - wanted)) if not spec.removed and layout else (),
             operation=operation,
             grows_in_use=self._grows_in_use,
@@ -102,7 +105,10 @@ class Observer:
                 brokers=_known(admin.brokers) if brokers else Unknown("no broker runs"),
                 depth=2,
             )
-            view = self._memory.dated(evolve(view, answers=_answers(view, admin, self._memory.served)), now)
+            view = evolve(view, answers=_answers(view, admin, self._memory.served))
+            if _unregistered(view):  # it may have registered after that was asked, and before it was itself
+                view = evolve(view, brokers=_known(admin.brokers))
+            view = self._memory.dated(view, now)
             view = evolve(view, settings=self._settings(view, admin))
         if depth >= PARTITIONS and _weighed(view):
             view = evolve(self._balanced(view, admin, now), depth=PARTITIONS)
@@ -192,13 +198,27 @@ class Observer:
 
 
 def _weighed(view: ClusterView) -> bool:
-    """Is it to be known who holds how much? Brokers come or go, or what slowed their moves down is still to be lifted."""
+    """Is it to be known who holds how much? Brokers come or go, or what slowed their moves down is still to be lifted, and closed brokers
+    to be opened."""
     leaving = any(place.leaving for place in view.spec.brokers)
-    return view.scaling is not None or leaving or bool(view.status.throttled)
+    return view.scaling is not None or leaving or bool(view.status.throttled) or view.status.restrained
 
 
-def _seen(sightings: Mapping[NodeId, Observed[Sighting]], node: NodeId) -> Observed[Sighting]:
-    return sightings.get(node, Known(Absent()))
+def _seen(sightings: Mapping[NodeId, Observed[Sighting]], place: NodePlace) -> Observed[Sighting]:
+    """What there is of the node. Where nothing is left of one that has served, it was not "never started": its data is gone."""
+    seen = sightings.get(place.id, Known(Absent()))
+    if seen == Known(Absent()) and place.served == place.directory:
+        return Known(Bereft(place.directory, f"nothing is left of {place.id}: neither its directory nor its volume"))
+    return seen
+
+
+def _unregistered(view: ClusterView) -> bool:
+    """Does a broker serve that was not among those registered?"""
+    registered = view.brokers.value if isinstance(view.brokers, Known) else None
+    return registered is not None and any(
+        answer == Known(True) and node.role is Role.BROKER and node.number not in registered
+        for node, answer in view.answers.items()
+    )
 
 
 def _asked(node: NodeSpec, view: ClusterView, role: Role) -> bool:

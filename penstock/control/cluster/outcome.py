@@ -69,6 +69,8 @@ class Ending:
     """It failed, and what it did come to stays."""
     throttled: tuple[str, ...] = ()
     """Topics that it may leave throttled, because it could not lift that."""
+    restrained: bool = False
+    """It may leave limits of brokers, and brokers closed to new replicas, too."""
 
     def __str__(self) -> str:
         return f"operation {self.kind} is {self.state}" + (f": {self.why.removesuffix('.')}" if self.why else "")

@@ -98,9 +98,14 @@ def _written_down(rows: Transaction, spec: ClusterSpec) -> list[Endpoint]:
 
 
 def dated(spec: ClusterSpec, view: ClusterView, now: datetime) -> ClusterSpec:
-    """The spec with the moment at which each node first served."""
-    served = {node.id for node in view.layout}
+    """The spec with the moment at which each node first served, and with which volumes they serve. For an ACTIVE cluster."""
+    serving = {node.id for node in view.layout}
     for place in spec.nodes:
-        if place.added is None and place.id in served:
-            spec = spec.with_place(evolve(place, added=now))
+        if undated(place) and place.id in serving:
+            spec = spec.with_place(evolve(place, added=place.added or now, served=place.directory))
     return spec
+
+
+def undated(place: NodePlace) -> bool:
+    """Is it still to be written down that the node serves with the volume that it has?"""
+    return place.added is None or place.served != place.directory

@@ -19,7 +19,7 @@ from penstock.control.cluster.layout import lay_out
 from penstock.control.cluster.memory import LOST_SIGHT
 from penstock.control.cluster.observe import Observer
 from penstock.control.cluster.outcome import ended
-from penstock.control.cluster.places import dated, endowed
+from penstock.control.cluster.places import dated, endowed, undated
 from penstock.control.cluster.retreat import gone_back
 from penstock.control.cluster.rules import plan as run_rules
 from penstock.control.cluster.state import status as computed_status
@@ -31,7 +31,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation
-from penstock.model.plan import Plan, Renew, Start, Waiting
+from penstock.model.plan import Plan, Renew, Retire, Start, Waiting
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord
 
@@ -203,25 +203,26 @@ class ClusterReconciler:
             plan = evolve(plan, waits=(*plan.waits, *(sentences.failed(failure) for failure in failures)))
         self._room(view.spec.id).looked = now
         status = computed_status(view, plan, now, around.patience)
-        at = self._course(view, plan, status, failures, now)
+        at = self._course(view, plan, status, done, failures, now)
         if at is not None and at.ending is not None:
             later = computed_status(evolve(view, operation=None), plan, now, around.patience)
-            throttled = at.ending.throttled
-            if at.ending.why is None and later.state is not ClusterState.ACTIVE:
+            ending = at.ending
+            if ending.why is None and later.state is not ClusterState.ACTIVE:
                 at = evolve(at, ending=None)  # complete means ACTIVE again (msk.md 2.2)
             else:
-                status = evolve(later, throttled=tuple(sorted({*later.throttled, *throttled})))
+                throttled = tuple(sorted({*later.throttled, *ending.throttled}))
+                status = evolve(later, throttled=throttled, restrained=later.restrained or ending.restrained)
         sentence = sentences.passed(view, status, done, failures, at)
-        undated = status.state is ClusterState.ACTIVE and any(place.added is None for place in view.spec.nodes)
+        new = status.state is ClusterState.ACTIVE and any(map(undated, view.spec.nodes))
         operation = at.operation if at is not None else None
         done_with = view.operation is None and view.spec.retired and left(view)
-        changed = undated or done_with or (status, operation) != (view.status, view.operation)
+        changed = new or done_with or (status, operation) != (view.status, view.operation)
         if changed or sentence:
             with around.store.write() as rows:
                 current = rows.clusters.get(view.spec.id)
                 if current is None or current.spec.removed != view.spec.removed:
                     return Verdict(0.0)
-                spec = dated(current.spec, view, now) if undated else current.spec
+                spec = dated(current.spec, view, now) if new else current.spec
                 spec = evolve(spec, retired=()) if done_with else spec
                 if status != view.status:
                     rows.clusters.put_status(view.spec.id, status)
@@ -242,7 +243,13 @@ class ClusterReconciler:
         return Verdict(self._next(view, plan, status, done, now), sentence)
 
     def _course(
-        self, view: ClusterView, plan: Plan, status: ClusterStatus, failures: Sequence[Failure], now: datetime
+        self,
+        view: ClusterView,
+        plan: Plan,
+        status: ClusterStatus,
+        done: Sequence[Done],
+        failures: Sequence[Failure],
+        now: datetime,
     ) -> Course | None:
         """The open operation as it stands after this pass."""
         if view.operation is None:
@@ -257,6 +264,7 @@ class ClusterReconciler:
             self._last_words,
             lost_sight=self._room(view.spec.id).lost_sight,
             ordered=plan.ordered,
+            left=[action.target for each in done if isinstance(action := each.reasoned.action, Retire)],
         )
 
     def _last_words(self, node: NodeId) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import evolve
 
 from penstock.control.cluster.fullness import levels
 from penstock.control.cluster.health import below_full, late, missing, whole
 from penstock.control.cluster.rebalance.throttle import free
-from penstock.control.cluster.steps import left
+from penstock.control.cluster.steps import left, opened
 from penstock.model.ids import Role
 from penstock.model.observation import Absent, Blocked, ClusterView, Known
 from penstock.model.operation import SHOWN_AS
@@ -34,22 +36,22 @@ def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
         waiting=waiting,
         pace=view.pace or before.pace,
         filled=levels(view) if view.layout else before.filled,
-        throttled=_throttled(view),
+        **_left_over(view),
     )
 
 
-def _throttled(view: ClusterView) -> tuple[str, ...]:
+def _left_over(view: ClusterView) -> Mapping[str, Any]:
     """What is to be lifted that no operation sees to any more: until every broker was asked and is free; and what moves
     because brokers must leave that one left."""
     before, brokers = view.status.throttled, {node.id.number for node in view.layout if node.id.role is Role.BROKER}
     match view.balance:
         case Known(balance):
             moving = balance.step.topics if view.scaling is None and balance.facts.leaving else frozenset()
-            if not moving and brokers <= set(view.traffic.limits) and free(view.traffic, before):
-                return ()
-            return tuple(sorted({*before, *moving}))
+            if not moving and brokers <= set(view.traffic.limits) and free(view.traffic, before) and opened(view):
+                return {"throttled": (), "restrained": False}
+            return {"throttled": tuple(sorted({*before, *moving}))}
         case _:
-            return before
+            return {}
 
 
 _Computed = tuple[ClusterState, str | None, str | None, str, datetime | None]

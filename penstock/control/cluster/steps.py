@@ -31,24 +31,30 @@ def _all_serve(view: ClusterView, operation: OpenOperation) -> bool:
     return whole(view)
 
 
-def _balanced(view: ClusterView, operation: OpenOperation) -> bool:
+def balanced(view: ClusterView, operation: OpenOperation) -> bool:
+    """Partitions have their share of the brokers, where it moves any, and nothing that was done for that is left."""
     match view.balance:
         case Known(balance):
-            closed = any(view.cordoned.get(broker.number) for broker in balance.facts.brokers if not broker.leaving)
-            settled = not operation.moves or balance.step.settled
-            return not closed and freed(view, operation) and settled
+            return freed(view, operation) and (not operation.moves or balance.step.settled)
         case _:
             return False
 
 
 def freed(view: ClusterView, operation: OpenOperation) -> bool:
-    """Nothing that it ordered moves, and nothing that it set to slow that down is left."""
+    """Nothing that it ordered moves, nothing that it set to slow that down is left, and every broker that stays is open."""
+    if not opened(view):
+        return False
     match view.balance:
         # Of a broker that is away it is not known what it has heard.
         case Known(balance) if operation.moves and not missing(view):
             return free(view.traffic, operation.work.throttles) and not own_moves(balance.facts, operation.work)
         case _:
             return not operation.moves
+
+
+def opened(view: ClusterView) -> bool:
+    """No broker that stays was seen closed to new replicas."""
+    return not any(view.cordoned.get(place.id.number) for place in view.spec.brokers if not place.leaving)
 
 
 def left(view: ClusterView) -> bool:
@@ -82,7 +88,7 @@ STEPS: Mapping[OperationKind, tuple[tuple[str, Predicate], ...]] = {
     OperationKind.DECREASE_BROKER_COUNT: (("EMPTY_AND_REMOVE_BROKERS", _left), ("REJOIN_CLUSTER", _in_sync)),
     OperationKind.INCREASE_BROKER_COUNT: (
         ("START_BROKERS", _all_serve),
-        ("MOVE_PARTITIONS", _balanced),
+        ("MOVE_PARTITIONS", balanced),
         ("REJOIN_CLUSTER", _in_sync),
     ),
     OperationKind.REBOOT_NODE: (("RESTART_BROKER", _restarted), ("REJOIN_CLUSTER", _in_sync)),

@@ -26,7 +26,7 @@ def rebalance(view: ClusterView, draft: Draft, now: datetime) -> None:
 
     One that only adds brokers opens them: a broker may come under the number of one that was closed and left."""
     operation, leaving = view.scaling, any(place.leaving for place in view.spec.brokers)
-    if operation is None and not (leaving or view.status.throttled):
+    if operation is None and not (leaving or view.status.throttled or view.status.restrained):
         return
     if view.depth < 2:
         draft.look(2)
