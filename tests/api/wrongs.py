@@ -155,7 +155,7 @@ RULES = {
         *(("topicName", name, "has no topic") for name in ("never", "a b", "t" * 250)),
         ("topicName", "__amazon_msk_canary", "MSK's own"),
         *(("partitionCount", count, "cannot take partitions away") for count in (-1, 0, 1)),
-        ("partitionCount", ABSENT, "neither says what to change", "configs"),
+        ("partitionCount", ABSENT, "You must specify either configs or partitionCount to update.", "configs"),
         *CONFIGS,
     ],
     "DeleteTopic": [

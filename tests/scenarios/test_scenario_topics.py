@@ -69,7 +69,7 @@ def test_a_topic_made_by_the_api_takes_records_and_grows(topics: Cluster) -> Non
     # At once, but for a broker that has just been told to make fifty partitions for the consumers' offsets.
     until(lambda: "api-made" not in names(topics), "the broker that is asked sees it gone")
     assert code(kafka.describe_topic, **topic) == "NotFoundException"
-    assert code(kafka.delete_topic, **topic) == "UnknownTopicOrPartitionException"
+    assert code(kafka.delete_topic, **topic) == "NotFoundException"
 
 
 def test_a_topic_made_by_a_client_is_listed_with_its_arn(topics: Cluster) -> None:
