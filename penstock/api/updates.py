@@ -55,10 +55,12 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
 
     def wanted(record: ClusterRecord, _: Transaction) -> Change:
         shown = record.spec.api
-        source = {name: shown[name] for name in given if name in shown}
-        if under(given, source) == source:
+        after = under(given, shown)
+        target = {name: after[name] for name in given if after[name] != shown.get(name)}
+        if not target:
             raise same("enhancedMonitoring", "monitoring and logging")
-        return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
+        source = {name: shown[name] for name in target if name in shown}
+        return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, target)
 
     return begin(call, rooms, wanted)
 
