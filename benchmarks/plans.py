@@ -6,8 +6,6 @@ import time
 from collections import Counter
 from random import Random
 
-from attrs import evolve
-
 from benchmarks.result import Result
 from penstock.control.cluster.rebalance.goal import goal
 from penstock.control.cluster.rebalance.step import next_moves
@@ -48,7 +46,7 @@ def _grown(random: Random) -> Facts:
         for number in placed:
             used[number] += partitions[-1].size_bytes
     brokers = [BrokerFacts(number, rack[number], 4096 * GIB, used[number]) for number in rack]
-    return Facts(tuple(evolve(broker, new=broker.number > BEFORE) for broker in brokers), tuple(partitions))
+    return Facts(tuple(brokers), tuple(partitions))
 
 
 def _least(facts: Facts) -> float:

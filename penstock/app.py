@@ -164,9 +164,7 @@ def node_user(settings: Settings) -> User | None:
 def premises(settings: Settings) -> Premises:
     """What nodes of this home would find on this machine. Nothing is made or claimed, the home included."""
     ports = sorted({port for role in Role for port in standard_ports(role, ClientBroker.TLS_PLAINTEXT).values()})
-    return look(
-        settings.home.absolute(), settings.network_registry, ports, settings.volume_kind, settings.network_address
-    )
+    return look(settings.home, settings.network_registry, ports, settings.volume_kind, settings.network_address)
 
 
 def _frame(

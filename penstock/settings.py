@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -108,6 +108,12 @@ class Settings(BaseSettings):
         True, description="move partitions to brokers that joined; MSK leaves that to you"
     )
     client_leaf_days: int = Field(397, ge=1, description="life of certificates on client listeners")
+
+    @field_validator("home", "cache")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        """What is printed and written down of it is read in other working directories, too."""
+        return folder.absolute()
 
     @classmethod
     def settings_customise_sources(

@@ -31,7 +31,6 @@ _RESERVED = ("__amazon_msk_",)
 UNKNOWN_TOPIC = 3
 _REFUSALS: Mapping[int, tuple[type[errors.ApiError], str | None]] = MappingProxyType(
     {
-        UNKNOWN_TOPIC: (errors.UnknownTopicOrPartition, "topicName"),
         7: (errors.KafkaTimeout, None),
         11: (errors.ControllerMoved, None),
         17: (errors.KafkaRequestFailed, "topicName"),
@@ -114,15 +113,14 @@ def update_topic(call: Call, rooms: Rooms) -> Output:
     """More partitions, other settings, or both; settings that are not named stay as they are.
 
     Everything is checked by Kafka before anything is changed. As many partitions as there are is satisfied, fewer is
-    refused."""
+    refused. `configs` that name nothing are satisfied too: Terraform's provider sends `{}` for those that left the plan."""
     spec = _cluster(call, rooms)
     name = _own_name(call, spec, "changed")
     configs = _configs(call)
     total: int | None = call.params.get("PartitionCount")
-    if total is None and not configs:
-        raise BadRequest(
-            "partitionCount, configs: neither says what to change; give one of them.", invalid_parameter="configs"
-        )
+    if total is None and call.params.get("Configs") is None:
+        # MSK's own sentence.
+        raise BadRequest("You must specify either configs or partitionCount to update.", invalid_parameter="configs")
     with _writing(call, spec):
         topics = rooms.topics(spec)
         topic = topics.describe(name)
@@ -275,7 +273,8 @@ def _writing(call: Call, spec: ClusterSpec, undone: str = "nothing was changed")
 
 
 def _unknown(name: str, spec: ClusterSpec) -> errors.ApiError:
-    return errors.UnknownTopicOrPartition(
+    """Not UnknownTopicOrPartitionException, which changes have too: Terraform's provider takes only this one for `gone`."""
+    return errors.NotFound(
         f"topicName: the cluster {spec.name} has no topic {name[:260]!r}; `ListTopics` names those that it has.",
         invalid_parameter="topicName",
     )

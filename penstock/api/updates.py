@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -55,10 +55,12 @@ def update_monitoring(call: Call, rooms: Rooms) -> Output:
 
     def wanted(record: ClusterRecord, _: Transaction) -> Change:
         shown = record.spec.api
-        source = {name: shown[name] for name in given if name in shown}
-        if under(given, source) == source:
+        after = under(given, shown)
+        target = {name: after[name] for name in given if after[name] != shown.get(name)}
+        if not target:
             raise same("enhancedMonitoring", "monitoring and logging")
-        return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, given)
+        source = {name: shown[name] for name in target if name in shown}
+        return Change(record.spec, OperationKind.UPDATE_CLUSTER_MONITORING, source, target)
 
     return begin(call, rooms, wanted)
 
@@ -69,29 +71,33 @@ def update_broker_count(call: Call, rooms: Rooms) -> Output:
     asked: int = call.params["TargetNumberOfBrokerNodes"]
     path = "targetNumberOfBrokerNodes"
 
-    def wanted(record: ClusterRecord, _: Transaction) -> Change:
+    def wanted(record: ClusterRecord, tx: Transaction) -> Change:
         spec = record.spec
         present, zones = len(spec.brokers), len(spec.subnets)
         if asked == present:
             raise same(path, f"{present} brokers")
         if asked < present:
-            return _fewer(record, asked, path)
+            return _fewer(record, asked, path, tx)
         if asked % zones or asked > MOST_BROKERS:
             raise BadRequest(
                 f"{path}: takes a multiple of the cluster's {zones} zones, up to {MOST_BROKERS}; not {asked}.", path
             )
-        nodes = (*spec.brokers, *add_brokers(spec.id, spec.subnets, present, asked), *spec.controllers)
+        joining = add_brokers(spec.id, spec.subnets, present, asked)
         return Change(
-            evolve(spec, nodes=nodes),
+            evolve(spec, nodes=(*spec.brokers, *joining, *spec.controllers)),
             OperationKind.INCREASE_BROKER_COUNT,
             {"NumberOfBrokerNodes": present},
-            {"NumberOfBrokerNodes": asked, "rebalance": rooms.settings.rebalance_after_scale},
+            {
+                "NumberOfBrokerNodes": asked,
+                "BrokerCountUpdateInfo": {"CreatedBrokerIds": _numbers(joining)},
+                "rebalance": rooms.settings.rebalance_after_scale,
+            },
         )
 
     return begin(call, rooms, wanted)
 
 
-def _fewer(record: ClusterRecord, asked: int, path: str) -> Change:
+def _fewer(record: ClusterRecord, asked: int, path: str, tx: Transaction) -> Change:
     """The newest broker of each zone leaves. Unlike MSK, which wants empty brokers, they are emptied here."""
     spec = record.spec
     present, zones = len(spec.brokers), len(spec.subnets)
@@ -101,14 +107,29 @@ def _fewer(record: ClusterRecord, asked: int, path: str) -> Change:
             f"brokers to {present - zones}{'' if present > zones else ', which this cluster cannot'}; not {asked}.",
             path,
         )
-    leaving = {place.id for place in spec.brokers[asked:]}
-    nodes = tuple(evolve(place, leaving=place.id in leaving) for place in spec.nodes)
+    leaving = spec.brokers[asked:]
+    try:
+        check_use(tx, evolve(spec, nodes=tuple(place for place in spec.nodes if place not in leaving)), path)
+    except BadRequest as refused:
+        why = refused.message.partition(": ")[2]
+        fix = "Give it another one first (UpdateClusterConfiguration)."
+        raise BadRequest(f"{path}: {asked} brokers cannot run its configuration: {why} {fix}", path) from refused
+    nodes = tuple(evolve(place, leaving=place in leaving) for place in spec.nodes)
     return Change(
         evolve(spec, nodes=nodes),
         OperationKind.DECREASE_BROKER_COUNT,
         {"NumberOfBrokerNodes": present},
-        {"NumberOfBrokerNodes": asked, "rebalance": True},
+        {
+            "NumberOfBrokerNodes": asked,
+            "BrokerCountUpdateInfo": {"DeletedBrokerIds": _numbers(leaving)},
+            "rebalance": True,
+        },
     )
+
+
+def _numbers(brokers: Sequence[NodePlace]) -> list[float]:
+    """As the model has them: numbers of brokers are doubles (msk.md 1.1)."""
+    return [float(place.id.number) for place in brokers]
 
 
 def update_broker_type(call: Call, rooms: Rooms) -> Output:

@@ -17,10 +17,11 @@ def shown_state(record: ClusterRecord, operation: OpenOperation | None) -> Clust
     """The state that callers see.
 
     The loop computes states, and a pass comes a moment after the call that asked for a change. Until then the rows know
-    better: who has just deleted or rebooted must not be told ACTIVE, or a script that waits for ACTIVE goes on too soon."""
+    better: who has just deleted or rebooted must not be told ACTIVE, or a script that waits for ACTIVE goes on too soon.
+    An open operation goes before what is being healed, as it does for the loop."""
     if record.spec.removed:
         return ClusterState.DELETING
-    if operation is not None and record.status.state is ClusterState.ACTIVE:
+    if operation is not None and record.status.completed:
         return SHOWN_AS.get(operation.kind, ClusterState.UPDATING)
     return record.status.state
 

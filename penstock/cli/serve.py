@@ -56,7 +56,7 @@ def up(ctx: click.Context, /, home: Path | None, detach: bool, ready_fd: int | N
     chosen = settings(ctx, **flags)
     _check(chosen)
     if detach:
-        _detached(ctx, chosen, flags)
+        _detached(chosen, flags)
         return
     lock = home_lock(chosen)
     chosen.home.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def _say_ready(ready_fd: int | None) -> None:
         os.close(ready_fd)
 
 
-def _detached(ctx: click.Context, chosen: Settings, flags: dict[str, Any]) -> None:
+def _detached(chosen: Settings, flags: dict[str, Any]) -> None:
     """Start `up` in a session of its own and wait for its word; its voice goes to a file in the home."""
     chosen.home.mkdir(parents=True, exist_ok=True)
     lock = home_lock(chosen)

@@ -70,7 +70,7 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
                     "address": place.endpoint.address if place.endpoint else None,
                     "pid": _pid(seen.get(place.id)),
                     "volume": volumes.as_value(volumes.use(seen.get(place.id))),
-                    "doing": describe(seen[place.id], app.clock()) if place.id in seen else "was never started",
+                    "doing": describe(seen[place.id]) if place.id in seen else "was never started",
                 }
                 for place in record.spec.nodes
             ]
@@ -154,8 +154,8 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
             properties = parse(rows.configurations.properties_of(record.spec))
             used = record.spec.configuration
             configuration = None if used is None else rows.configurations.by_arn(used[0])
-        view, plan, now = _decided(app, record)
-        lines = explained(view, plan, now, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
+        view, plan, _ = _decided(app, record)
+        lines = explained(view, plan, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
         lines += volumes.warnings((node.id, view.volume(node.id)) for node in view.layout)
         lines += without_effect(record.spec, properties)

@@ -34,7 +34,7 @@ class SteadyProducer:
         self._producer = KafkaProducer(**self._tls, acks="all", retries=1000, delivery_timeout_ms=60000, linger_ms=0)
         self._producer.send(self._topic, b"first", partition=0).get(timeout=30)
         self._acked.add("first")
-        read_back_values = _read(self._tls, self._topic, {"first"})
+        read_back_values = _read(self._tls, self._topic)
         if "first" not in read_back_values:
             raise RuntimeError("the first record was acknowledged and not read back")
 
@@ -74,13 +74,11 @@ class SteadyProducer:
 
 def read_back(servers: str, ca: str, topic: str, acked: set[str]) -> tuple[int, set[str]]:
     """How many records the topic holds, and which of the acknowledged ones it does not."""
-    values = _read(
-        {"bootstrap_servers": servers.split(","), "security_protocol": "SSL", "ssl_cafile": ca}, topic, acked
-    )
+    values = _read({"bootstrap_servers": servers.split(","), "security_protocol": "SSL", "ssl_cafile": ca}, topic)
     return len(values), acked - set(values)
 
 
-def _read(tls: dict[str, Any], topic: str, wanted: set[str], within: float = 30.0) -> list[str]:
+def _read(tls: dict[str, Any], topic: str, within: float = 30.0) -> list[str]:
     consumer = KafkaConsumer(**tls, auto_offset_reset="earliest", enable_auto_commit=False, group_id=None)
     try:
         partitions = [TopicPartition(topic, index) for index in sorted(consumer.partitions_for_topic(topic) or ())]

@@ -66,7 +66,6 @@ class Property:
     most: float | None = None
     never: tuple[int, ...] = ()
     allowed: tuple[str, ...] = ()
-    cluster_only: bool = False
     threads: bool = False
     controllers: bool = False
     default: str | None = None

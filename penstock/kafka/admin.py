@@ -14,7 +14,7 @@ from penstock.kafka import answers, questions
 from penstock.kafka.canary import ClusterCanary
 from penstock.kafka.connections import Connections, Tls
 from penstock.kafka.reassign import ClusterReassigner
-from penstock.kafka.wire import DEADLINE, KafkaRefused, KafkaUnreachable, NodeAddress
+from penstock.kafka.wire import DEADLINE, KafkaUnreachable, NodeAddress
 from penstock.model.observation import BrokerSeen, Partition, Quorum
 
 STALE_MS = 3000
@@ -140,13 +140,6 @@ class ClusterAdmin:
         """Effective values of a node's properties, by name; None where Kafka hides or does not have the value."""
         request = questions.configs(questions.BROKER, [str(number)], names)
         return self._first((number,), request, answers.configs)[str(number)]
-
-    def topic_config(self, topic: str, names: Iterable[str]) -> Mapping[str, str | None]:
-        """Effective values of a topic's properties, by name. KafkaRefused (3) where there is no such topic."""
-        found = self._first(self._brokers, questions.configs(questions.TOPIC, [topic], names), answers.configs)
-        if topic not in found:
-            raise KafkaRefused(f"reading the settings of {topic}", answers.UNKNOWN_TOPIC)
-        return found[topic]
 
     def create_topic(
         self, name: str, partitions: int = -1, replicas: int = -1, config: Mapping[str, str] | None = None

@@ -29,7 +29,6 @@ def quorum(answer: Any) -> Quorum:
         caught_up = replica.last_caught_up_timestamp
         return Voter(
             number=replica.replica_id,
-            end_offset=replica.log_end_offset,
             behind_ms=None if caught_up < 0 or now < 0 else max(0, now - caught_up),
             directory=kafka_id_text(replica.replica_directory_id),
         )

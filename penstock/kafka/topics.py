@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from attrs import evolve
@@ -28,7 +29,8 @@ GUESS = 4
 SETTLING = 5.0
 """Seconds for the broker that we ask to see what the controllers have decided. It takes milliseconds, and seconds where it
 has just been told to make the fifty partitions of `__consumer_offsets` on a busy disk."""
-GLANCE = 0.02
+GLANCE, GAZE = 0.02, 0.25
+"""Seconds between the first two looks for it, and between two at most."""
 
 
 class Topics:
@@ -116,10 +118,11 @@ class Topics:
 
     def _settle(self, seen: Callable[[], Any]) -> None:
         """Wait a moment until a look shows the change. The controllers have decided: no look can undo that."""
-        until = time.monotonic() + SETTLING
+        until, pause = time.monotonic() + SETTLING, GLANCE
         try:
             while not seen() and time.monotonic() < until:
-                time.sleep(GLANCE)
+                time.sleep(pause)
+                pause = min(2 * pause, GAZE)
         except KafkaError:
             return  # the change is made, and a broker that fails now will be found out by the next call
 
@@ -129,4 +132,18 @@ def _joined(one: Topic, other: Topic) -> Topic:
 
 
 def _holds(found: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
-    return all(found.get(key) == value for key, value in wanted.items())
+    return all(_meant(found.get(key)) == _meant(value) for key, value in wanted.items())
+
+
+def _meant(value: str | None) -> Sequence[Decimal | str] | None:
+    """A value without its spelling, of which Kafka shows its own: `0.50` is shown as 0.5, `TRUE` as true, and
+    `compact, delete` as compact,delete."""
+    return None if value is None else [_item(item.strip().lower()) for item in value.split(",")]
+
+
+def _item(text: str) -> Decimal | str:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return number if number.is_finite() else text

@@ -110,7 +110,6 @@ class Voter:
     """A voter of the metadata quorum. `behind_ms` is the time since it was last caught up, None where never seen."""
 
     number: int
-    end_offset: int
     behind_ms: int | None
     directory: str = ""
 

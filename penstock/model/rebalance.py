@@ -22,8 +22,6 @@ class BrokerFacts:
     """What lies on the volume, whatever it is."""
     leaving: bool = False
     """It shall hold nothing: never a target."""
-    new: bool = False
-    """It has just joined; a word for people, the numbers say the rest."""
 
 
 @frozen
@@ -201,8 +199,6 @@ class Remaining:
     left_bytes: int
     """To be copied."""
     partitions: int
-    leaderships: int
-    """Changes of leadership alone."""
     busiest_bytes: int
     """What the broker that gets most has still to get: over its rate in bytes a second, it is the time that remains."""
 

@@ -105,12 +105,6 @@ class Clusters:
         if not same(document, self._existing(cluster).status):
             self._update(cluster, status=document, state=status.state.value)
 
-    def bump_version(self, cluster: ClusterId) -> int:
-        """The next `CurrentVersion`, as at the end of an update; returns the version. Raises NoSuchCluster."""
-        version = int(self._existing(cluster).version) + 1
-        self._update(cluster, version=version)
-        return version
-
     def forget(self, cluster: ClusterId, now: datetime, last_words: str, quarantined: Sequence[str] = ()) -> None:
         """Nothing of the cluster exists any more: its operations, events, secrets and wake-ups go, one line of history
         stays, and its name is free. Raises NoSuchCluster."""

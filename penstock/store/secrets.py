@@ -30,10 +30,6 @@ class Secrets:
         sealed = self.connection.scalar(sa.select(SECRETS.c.sealed).where(*_at(owner, name)))
         return None if sealed is None else self.seal.open(owner, name, sealed)
 
-    def delete_owner(self, owner: str) -> None:
-        """Drop everything that the owner has."""
-        self.connection.execute(SECRETS.delete().where(SECRETS.c.owner == owner))
-
 
 def _at(owner: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
     return SECRETS.c.owner == owner, SECRETS.c.name == name

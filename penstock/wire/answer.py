@@ -21,7 +21,6 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {
     "TooManyRequestsException": ("ServiceUnavailableException",),
     "ServiceUnavailableException": ("TooManyRequestsException",),
     "TopicExistsException": ("ConflictException",),
-    "UnknownTopicOrPartitionException": ("NotFoundException",),
 }
 """The nearest words for an error that an operation's model does not declare, best first."""
 

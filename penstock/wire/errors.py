@@ -59,10 +59,6 @@ class TopicExists(ApiError):
     code, status = "TopicExistsException", 409
 
 
-class UnknownTopicOrPartition(ApiError):
-    code, status = "UnknownTopicOrPartitionException", 404
-
-
 class ClusterConnectivity(ApiError):
     """Nobody answers on the cluster; nothing was changed."""
 

@@ -1,4 +1,4 @@
-"""An account with something of each kind in it, and for every operation that changes something a call that is right there."""
+"""An account with something of each kind in it, and for every operation a call that is right there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 from shapes import MODEL, place, put
-from wishes import v2
+from wishes import ABSENT, v2
 from wrongs import VOLUMES, wrongs
 
 RIGHT = {
@@ -42,6 +42,26 @@ RIGHT = {
     "DeleteConfiguration": lambda b: {"Arn": b.tuned},
     "TagResource": lambda b: {"ResourceArn": b.cluster, "Tags": {"team": "a"}},
     "UntagResource": lambda b: {"ResourceArn": b.cluster, "TagKeys": ["kept"]},
+    **dict.fromkeys(
+        ("ListClusters", "ListClustersV2", "ListConfigurations", "ListKafkaVersions"), lambda _: {"MaxResults": 1}
+    ),
+    **dict.fromkeys(
+        (
+            *("DescribeCluster", "DescribeClusterV2", "GetBootstrapBrokers", "GetCompatibleKafkaVersions", "ListNodes"),
+            *("ListClusterOperations", "ListClusterOperationsV2", "ListTopics"),
+        ),
+        lambda b: {"ClusterArn": b.cluster},
+    ),
+    **dict.fromkeys(
+        ("DescribeTopic", "DescribeTopicPartitions"), lambda b: {"ClusterArn": b.cluster, "TopicName": "clicks"}
+    ),
+    **dict.fromkeys(
+        ("DescribeClusterOperation", "DescribeClusterOperationV2"),
+        lambda b: {"ClusterOperationArn": b.call("RebootBroker")["ClusterOperationArn"]},
+    ),
+    **dict.fromkeys(("DescribeConfiguration", "ListConfigurationRevisions"), lambda b: {"Arn": b.tuned}),
+    "DescribeConfigurationRevision": lambda b: {"Arn": b.tuned, "Revision": 2},
+    "ListTagsForResource": lambda b: {"ResourceArn": b.cluster},
 }
 """A call of each operation that is right on a bench."""
 
@@ -61,7 +81,7 @@ class Bench:
         self.topics = self.loop.topics(self.loop.spec(self.cluster))
         self.topics.have("clicks", 2)
         self.topics.have("__consumer_offsets", 50, internal=True)
-        others = client("777777777777"), client(account, "eu-west-1")
+        others = client(f"7{account[1:]}"), client(account, "eu-west-1")
         self.strangers = {}
         for name, other in zip(("theirs", "elsewhere"), others, strict=True):
             made = other.create_configuration(Name=f"tuned-{account}", ServerProperties=b"")
@@ -108,9 +128,10 @@ class Bench:
         above = {m.serialization.get("name"): name for name, m in model.members.items() if place(m) != "body"}
         params, before = RIGHT[operation](self), self.everything()
         for wrong in wrongs(operation):
-            value = self._filled(wrong.value)
-            if wrong.path in above:
-                _, named, message = self.refused(operation, {**params, above[wrong.path]: value})
+            value, (path, _, item) = self._filled(wrong.value), wrong.path.partition("[")
+            if path in above:
+                asked = {**params, above[path]: [value] if item else value}
+                _, named, message = self.refused(operation, {k: v for k, v in asked.items() if v is not ABSENT})
             else:
                 _, named, message = self.refused(operation, params, partial(put, wrong.path, value, model))
             # A volume's size may be named with the list that holds it.

@@ -73,9 +73,8 @@ class Loop:
 
     def end(self, arn, operation_arn, state=OperationState.REBOOT_COMPLETE, **error):
         with self._store.write() as tx:
-            cluster = tx.clusters.by_arn(arn).spec.id
             tx.operations.close(parse_arn(operation_arn).path.rpartition("/")[2], state, now(), **error)
-            tx.clusters.bump_version(cluster)
+            tx.clusters.put_spec(tx.clusters.by_arn(arn).spec)
 
     def forget(self, arn):
         with self._store.write() as tx:

@@ -1,5 +1,5 @@
-"""botocore's model: which operations change something, the members of their inputs, values that a shape does not take, and
-documents with one value replaced. Paths are those of the wire, dotted; `[0]` is an item."""
+"""botocore's model: which operations are built and change something, the members of their inputs, values that a shape does not
+take, and documents with one value replaced. Paths are those of the wire, dotted; `[0]` is an item."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from wishes import ABSENT
 from penstock.api.registry import OPERATIONS
 
 MODEL = ServiceModel(Loader().load_service_model("kafka", "service-2"), "kafka")
-CHANGES = [
-    name for service, name in OPERATIONS if service == "kafka" and MODEL.operation_model(name).http["method"] != "GET"
-]
-"""Every operation that is built and changes something."""
+BUILT = [name for service, name in OPERATIONS if service == "kafka"]
+"""Every operation that is built."""
+CHANGES = [name for name in BUILT if MODEL.operation_model(name).http["method"] != "GET"]
+"""Those that change something."""
 UPDATES = [
     name
     for name in CHANGES
@@ -41,6 +41,28 @@ def members(shape, prefix=""):
                 yield from members(member.member, f"{path}[0].")
         elif member.type_name == "map":
             yield f"{path}.key", member.value, False
+
+
+def beside(shape):
+    """(path, shape, is it required?) of every member that travels as text, in the path or in the query."""
+    for name, member in shape.members.items():
+        if place(member) != "body":
+            path = member.serialization.get("name", name)
+            yield path, member, name in shape.required_members
+            if member.type_name == "list":
+                yield f"{path}[0]", member.member, False
+
+
+def strange_texts(shape):
+    """Texts that are no value of a member there, with words of the refusal."""
+    match shape.type_name:
+        case "string":
+            yield "a\0b", "NUL"
+        case "integer" | "long":
+            bits = 31 if shape.type_name == "integer" else 63
+            yield from ((value, "whole number") for value in ("many", "1.5", "1_0", "٣", 2**bits, -(2**bits) - 1))
+            if "min" in shape.metadata:
+                yield shape.metadata["min"] - 1, f"at least {shape.metadata['min']}"
 
 
 def strangers(shape):

@@ -308,6 +308,8 @@ def test_45_what_was_updated_is_in_the_description_and_in_the_operation(kafka, c
         assert shown()[call] == new[call]
         operation = kafka.describe_cluster_operation(ClusterOperationArn=answer["ClusterOperationArn"])
         info = operation["ClusterOperationInfo"]
+        joined = info["TargetClusterInfo"].pop("BrokerCountUpdateInfo", None)  # of the operation, not of the cluster
+        assert joined == ({"CreatedBrokerIds": [4.0, 5.0, 6.0]} if call == "update_broker_count" else None)
         assert (info["SourceClusterInfo"], info["TargetClusterInfo"]) == (old[call], new[call])
 
 

@@ -178,11 +178,14 @@ def test_a_type_that_cannot_have_the_throughput_of_the_cluster_is_refused(kafka,
 @pytest.mark.parametrize("how", ["update_storage", "update_broker_storage"])
 def test_a_cluster_that_heals_takes_larger_volumes_since_they_may_be_the_remedy(kafka, make, loop, how):
     arn = make()
-    loop.status(arn, "HEALING", completed=True)
+    loop.status(arn, "HEALING", completed=True, code="HEALING", message="broker-1 must serve again")
     assert "HEALING" in refused(kafka, arn, how, ProvisionedThroughput=on(300))[1]
-    update(kafka, arn, how, VolumeSizeGB=200)
+    operation = update(kafka, arn, how, VolumeSizeGB=200)
     assert loop.spec(arn).volume_gib == 200
-    assert "another operation runs" in refused(kafka, arn, how, VolumeSizeGB=300)[1]
+    seen = describe(kafka, arn)
+    assert (seen["State"], seen["ActiveOperationArn"]) == ("UPDATING", operation)
+    assert "StateInfo" not in seen, "what it says is of the healing"
+    assert "it is UPDATING" in refused(kafka, arn, how, VolumeSizeGB=300)[1]
 
 
 class TestOptimizing:

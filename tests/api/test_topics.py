@@ -165,6 +165,18 @@ def test_as_many_partitions_as_there_are_is_satisfied(kafka, cluster, memory):
     assert "grow" not in memory.asked
 
 
+@pytest.mark.parametrize("nothing", ["{}", "", "# nothing\n"])
+def test_configs_that_name_nothing_are_satisfied_and_take_nothing_away(kafka, cluster, memory, nothing):
+    """Terraform's provider sends `{}` where the settings of a topic left the plan."""
+    memory.have("clicks", 3)
+    memory.settings["clicks"] = {"retention.ms": "1"}
+    update = {"ClusterArn": cluster, "TopicName": "clicks", "Configs": packed(nothing)}
+    assert kafka.update_topic(**update)["Status"] == "UPDATING"
+    assert kafka.update_topic(**update, PartitionCount=4)["Status"] == "UPDATING"
+    assert (memory.settings["clicks"], len(memory.topics["clicks"].partitions)) == ({"retention.ms": "1"}, 4)
+    assert "configure" not in memory.asked
+
+
 def test_topics_that_a_cluster_needs_are_not_taken_from_it(kafka, cluster, memory):
     memory.have("__consumer_offsets", 50, internal=True)
     memory.have("__amazon_msk_canary", 3)
@@ -181,11 +193,18 @@ def test_topics_that_a_cluster_needs_are_not_taken_from_it(kafka, cluster, memor
 
 @pytest.mark.parametrize("name", ["nobody", "a%2Fb", "x" * 300])
 def test_a_topic_that_is_not_there(kafka, cluster, name):
+    """Not UnknownTopicOrPartitionException: Terraform's provider takes only a 404 of the first kind for `gone`."""
     topic = {"ClusterArn": cluster, "TopicName": name}
-    for read in (kafka.describe_topic, kafka.describe_topic_partitions):
-        assert refused(read, **topic)[:3] == ("NotFoundException", 404, "topicName")
-    for change, more in ((kafka.delete_topic, {}), (kafka.update_topic, {"PartitionCount": 9})):
-        assert refused(change, **topic, **more)[:3] == ("UnknownTopicOrPartitionException", 404, "topicName")
+    for call in (kafka.describe_topic, kafka.describe_topic_partitions, kafka.delete_topic):
+        assert refused(call, **topic)[:3] == ("NotFoundException", 404, "topicName")
+    for change in ({"PartitionCount": 9}, {"Configs": packed("{}")}):
+        assert refused(kafka.update_topic, **topic, **change)[:3] == ("NotFoundException", 404, "topicName")
+
+
+def test_a_topic_that_went_while_it_was_to_be_deleted_is_not_there(kafka, cluster, memory, monkeypatch):
+    memory.have("clicks")
+    monkeypatch.setattr(MemoryTopics, "delete", lambda self, name: self._topic("another"))
+    assert refused(kafka.delete_topic, ClusterArn=cluster, TopicName="clicks")[:2] == ("NotFoundException", 404)
 
 
 def calls(kafka, arn):

@@ -146,18 +146,6 @@ def test_the_smallest_type_has_no_dual_stack_whichever_comes_first(kafka, cluste
     kafka.update_broker_type(**members(kafka, cluster, **small))
 
 
-def test_monitoring_that_is_as_asked_for_already_is_no_update_whatever_else_is_on(kafka, wish, loop):
-    on = {"Prometheus": {"JmxExporter": {"EnabledInBroker": True}}}
-    arn = kafka.create_cluster(**wish(OpenMonitoring=on))["ClusterArn"]
-    loop.serve(arn)
-    for asked in ({"OpenMonitoring": on}, {"OpenMonitoring": on, "EnhancedMonitoring": "DEFAULT"}):
-        code, named, message = refused(kafka.update_monitoring, **members(kafka, arn, **asked))
-        assert (code, named) == ("BadRequestException", "enhancedMonitoring")
-        assert "nothing to change" in message
-    more = {"Prometheus": {"NodeExporter": {"EnabledInBroker": True}}}
-    kafka.update_monitoring(**members(kafka, arn, OpenMonitoring=more))
-
-
 def test_a_larger_volume_is_in_the_spec(kafka, cluster, loop):
     kafka.update_storage(**members(kafka, cluster, VolumeSizeGB=101))
     assert loop.spec(cluster).volume_gib == 101
@@ -328,6 +316,21 @@ def test_only_an_active_cluster_is_updated(kafka, cluster, loop, tuned, state):
         assert state in message, update
     assert loop.spec(cluster) == spec
     assert kafka.list_cluster_operations(ClusterArn=cluster)["ClusterOperationInfoList"] == []
+
+
+@pytest.mark.parametrize(
+    ("state", "completed", "shown"),
+    [
+        ("ACTIVE", True, "UPDATING"),
+        ("HEALING", True, "UPDATING"),
+        ("CREATING", False, "CREATING"),
+        ("FAILED", False, "FAILED"),
+    ],
+)
+def test_an_open_operation_is_shown_by_a_cluster_that_was_active_once(kafka, cluster, loop, state, completed, shown):
+    kafka.update_storage(**members(kafka, cluster, VolumeSizeGB=200))
+    loop.status(cluster, state, completed=completed)
+    assert describe(kafka, cluster)["State"] == shown
 
 
 def test_a_cluster_on_its_way_out_and_one_that_is_not_there(kafka, cluster, loop, tuned):

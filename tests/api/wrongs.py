@@ -1,4 +1,4 @@
-"""What is wrong with a request: for every member of every operation that changes something, values that are refused.
+"""What is wrong with a request: for every member of every operation, values that are refused.
 
 Types, enums, minima and required members come from botocore's model by themselves; RULES holds what the model does not say.
 A row there is the member's path on the wire (`[0]`: an item), a value, and words of the refusal; a fourth item is the path
@@ -10,7 +10,7 @@ import base64
 import json
 
 from attrs import frozen
-from shapes import MODEL, members, place, strangers
+from shapes import BUILT, MODEL, beside, members, place, strange_texts, strangers
 from test_create_refusals import WRONG as CREATES
 from test_create_refusals import wire
 from wishes import ABSENT
@@ -63,6 +63,17 @@ SINKS = [
     ("s3.prefix", "x" * 1025, "at most 1024"),
 ]
 
+NO_TOPIC = [("topicName", name, "has no topic") for name in ("never", "a b", "a/b", "ä", "t" * 250)]
+NO_OPERATION = [
+    ("clusterOperationArn", "orders", "is not the ARN of a cluster operation"),
+    ("clusterOperationArn", "{cluster}", "is not the ARN of a cluster operation"),
+    ("clusterOperationArn", "{tuned}", "is not the ARN of a cluster operation"),
+]
+PAGES = [
+    *(("maxResults", number, "1 to 100") for number in (101, 2**31 - 1)),
+    *(("nextToken", token, "not one that this list gave out") for token in ("", "x", "AAAA" * 20, "ä")),
+]
+
 RULES = {
     "RebootBroker": [
         ("brokerIds", [], "exactly one"),
@@ -87,7 +98,7 @@ RULES = {
         (VOLUMES, [{**SIZE, "kafkaBrokerNodeId": ""}], "ALL"),
         (VOLUMES, [{"kafkaBrokerNodeId": "ALL"}], "does not include any updates"),
         *((VOLUMES, [{**SIZE, "volumeSizeGB": size}], words) for size, words in SIZES),
-        (VOLUMES, [{**SIZE, "provisionedThroughput": {"enabled": True, "volumeThroughput": 249}}], ""),
+        (VOLUMES, [{**SIZE, "provisionedThroughput": {"enabled": True, "volumeThroughput": 249}}], "kafka.m5.4xlarge"),
     ],
     "UpdateBrokerType": [
         ("targetInstanceType", "", "not an instance type"),
@@ -152,14 +163,14 @@ RULES = {
         *CONFIGS,
     ],
     "UpdateTopic": [
-        *(("topicName", name, "has no topic") for name in ("never", "a b", "t" * 250)),
+        *NO_TOPIC,
         ("topicName", "__amazon_msk_canary", "MSK's own"),
         *(("partitionCount", count, "cannot take partitions away") for count in (-1, 0, 1)),
-        ("partitionCount", ABSENT, "neither says what to change", "configs"),
+        ("partitionCount", ABSENT, "You must specify either configs or partitionCount to update.", "configs"),
         *CONFIGS,
     ],
     "DeleteTopic": [
-        *(("topicName", name, "has no topic") for name in ("never", "a b", "t" * 250)),
+        *NO_TOPIC,
         ("topicName", "__amazon_msk_canary", "MSK's own"),
         ("topicName", "__consumer_offsets", "Kafka's own"),
     ],
@@ -181,6 +192,13 @@ RULES = {
         ("tags", {"te;am": "a"}, "character other than"),
         ("tags", {f"k{n}": "v" for n in range(51)}, "at most 50"),
     ],
+    "UntagResource": [("tagKeys", [], "is required")],
+    "ListClustersV2": [("clusterTypeFilter", each, "neither PROVISIONED nor") for each in ("", "provisioned", "ALL")],
+    "DescribeTopic": NO_TOPIC,
+    "DescribeTopicPartitions": NO_TOPIC,
+    "DescribeClusterOperation": NO_OPERATION,
+    "DescribeClusterOperationV2": NO_OPERATION,
+    "DescribeConfigurationRevision": [("revision", number, "has no revision") for number in (0, -1, 3, 2**62)],
     "CreateCluster": [
         (wire(path), value if path == "Tags" else sent(value), words, *more) for path, value, words, *more in CREATES
     ],
@@ -193,8 +211,21 @@ RULES["CreateClusterV2"] = [
     for row in RULES["CreateCluster"]
 ]
 
-FREE = ("CreateConfiguration.description", "UpdateConfiguration.description", "CreateClusterV2.serverless")
-"""Members without a rule: descriptions may be any text, and a serverless cluster is refused as a whole."""
+for each in BUILT:
+    if "MaxResults" in MODEL.operation_model(each).input_shape.members:
+        RULES[each] = [*RULES.get(each, ()), *PAGES]
+
+FREE = (
+    "CreateConfiguration.description",
+    "UpdateConfiguration.description",
+    "CreateClusterV2.serverless",
+    "ListClusters.clusterNameFilter",
+    "ListClustersV2.clusterNameFilter",
+    "ListTopics.topicNameFilter",
+)
+"""Members without a rule: descriptions and beginnings of names may be any text, and a serverless cluster is refused as a whole."""
+ELSEWHERE = ("currentVersion", "clusterArn", "arn", "resourceArn")
+"""Members whose wrong values depend on what there is: tests of their own have them."""
 
 
 @frozen
@@ -212,9 +243,10 @@ class Wrong:
 
 def lawless(operation):
     """The members of text and numbers for which RULES has no row: they are wrong in more ways than a model says."""
-    for path, member, _ in members(MODEL.operation_model(operation).input_shape):
+    shape = MODEL.operation_model(operation).input_shape
+    for path, member, _ in (*beside(shape), *members(shape)):
         plain = member.type_name in ("string", "integer", "long", "blob") and not getattr(member, "enum", None)
-        ruled = path == "currentVersion" or any(path.startswith(row[0]) for row in RULES.get(operation, ()))
+        ruled = path in ELSEWHERE or any(path.startswith(row[0]) for row in RULES.get(operation, ()))
         if plain and not ruled and not f"{operation}.{path}".startswith(FREE):
             yield path
 
@@ -222,6 +254,11 @@ def lawless(operation):
 def wrongs(operation):
     """Every wrong value of every member, except for ARNs and versions, which depend on what there is."""
     shape = MODEL.operation_model(operation).input_shape
+    for path, member, required in beside(shape):
+        if required and place(member) == "querystring":
+            yield Wrong(path, ABSENT, "is required", path)
+        for value, words in strange_texts(member):
+            yield Wrong(path, value, words, path)
     for path, member, required in members(shape):
         if required:
             yield Wrong(path, ABSENT, "is required", path)

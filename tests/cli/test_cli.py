@@ -168,6 +168,18 @@ class TestReaching:
         names_ca = str(served.home / "ca.pem") in values.values()
         assert names_ca is (auth != "plaintext")
 
+    def test_paths_are_whole_wherever_the_home_was_named_from(
+        self, served: House, orders: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(served.root)
+        ca = str(served.home / "ca.pem")
+        for variables in ({}, {"PENSTOCK_HOME": "home"}):
+            chosen = [] if variables else ["--home", "./home"]
+            env = served.say(*chosen, "env", "--json", **variables)
+            assert json.loads(env.stdout)["PENSTOCK_CA"] == ca
+            client = served.say(*chosen, "client", orders, "--auth", "tls", "--json", **variables)
+            assert json.loads(client.stdout)["ssl.ca.location"] == ca
+
     def test_ipv6_is_for_clusters_that_have_it(self, served: House, orders: str) -> None:
         said = told(served.say("client", orders, "--ipv6"))
         assert said.startswith("penstock: orders is not reached over IPv6: its network type is IPV4; change it with")

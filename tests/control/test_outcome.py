@@ -65,6 +65,11 @@ def test_what_the_loop_needs_to_know_is_never_shown():
     assert shown(API, {"before": {"instance_type": "x"}, "live": {"a": "b"}, "node": "broker-1", "number": 1}) == API
 
 
+def test_which_brokers_an_operation_was_about_is_no_member_of_a_cluster():
+    target = {"NumberOfBrokerNodes": 6, "BrokerCountUpdateInfo": {"CreatedBrokerIds": [4.0, 5.0, 6.0]}}
+    assert shown(API, target) == {**API, "NumberOfBrokerNodes": 6}
+
+
 def test_what_is_shown_is_a_copy():
     shown(API, {"InstanceType": "m5.xlarge", "EnhancedMonitoring": "PER_BROKER"})
     assert API["BrokerNodeGroupInfo"]["InstanceType"] == "kafka.m5.large"

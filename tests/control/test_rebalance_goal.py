@@ -19,14 +19,14 @@ def rack(number):
     return "abc"[(number - 1) % 3]
 
 
-def cluster(brokers, partitions, *, capacity=100 * GIB, leaving=(), new=(), racks=rack, junk=0):
+def cluster(brokers, partitions, *, capacity=100 * GIB, leaving=(), racks=rack, junk=0):
     """`partitions`: (replicas, size) each, named t-0, t-1, …"""
     found = tuple(PartitionFacts("t", i, tuple(r), r[0], tuple(r), size) for i, (r, size) in enumerate(partitions))
     used = Counter(dict.fromkeys(brokers, junk))
     for p in found:
         for n in p.replicas:
             used[n] += p.size_bytes
-    return Facts(tuple(BrokerFacts(n, racks(n), capacity, used[n], n in leaving, n in new) for n in brokers), found)
+    return Facts(tuple(BrokerFacts(n, racks(n), capacity, used[n], n in leaving) for n in brokers), found)
 
 
 def scaled_out(partitions, old, new, seed):
@@ -37,7 +37,7 @@ def scaled_out(partitions, old, new, seed):
         ([random.choice(homes[r]) for r in random.sample("abc", 3)], int(random.lognormvariate(0, 1) * GIB))
         for _ in range(partitions)
     ]
-    return cluster(range(1, new + 1), placed, capacity=16_000 * GIB, new=range(old + 1, new + 1))
+    return cluster(range(1, new + 1), placed, capacity=16_000 * GIB)
 
 
 def result(facts, found):
@@ -82,7 +82,7 @@ def test_after_a_scale_out_no_more_is_moved_than_must_be(partitions, old, new, b
 
 
 def test_empty_topics_are_shared_out_too():
-    facts = cluster(range(1, 7), [((1, 2, 3), 0)] * 20, new=(4, 5, 6))
+    facts = cluster(range(1, 7), [((1, 2, 3), 0)] * 20)
     found = goal(facts, AIMS)
     counts = Counter(n for replicas in result(facts, found).values() for n in replicas)
     assert set(counts.values()) == {10}
@@ -94,14 +94,14 @@ def test_what_is_balanced_is_left_alone():
 
 
 def test_each_move_says_why():
-    facts = cluster(range(1, 7), [((1, 2, 3), GIB + i * 1000) for i in range(4)], new=(4, 5, 6))
+    facts = cluster(range(1, 7), [((1, 2, 3), GIB + i * 1000) for i in range(4)])
     found = goal(facts, AIMS)
     told = [str(move) for move in found.moves if move.adding]
     assert told[0].startswith("t-1 (1.0 GiB) from brokers 1, 2, 3 to brokers ")
     assert told[0].endswith("; ".join(f": broker {n} is 100 % over its share"[2 * (n > 1) :] for n in (1, 2, 3)))
     many = [((n,), GIB) for n in range(1, 25) for _ in range(10)]
-    joined = goal(cluster(range(1, 26), many, new=(25,), racks=lambda n: "a"), AIMS)
-    assert {str(move).split(": ")[1] for move in joined.moves} == {"broker 25 is new and 100 % under its share"}
+    joined = goal(cluster(range(1, 26), many, racks=lambda n: "a"), AIMS)
+    assert {str(move).split(": ")[1] for move in joined.moves} == {"broker 25 is 100 % under its share"}
 
 
 def test_brokers_that_leave_are_emptied_internal_topics_too_and_the_rest_stays_where_it_is():

@@ -57,7 +57,7 @@ class TestOrder:
         )
 
     def test_the_leader_of_the_quorum_goes_last(self):
-        led = Quorum(10_002, 7, tuple(Voter(10_000 + n, 500, 0) for n in (1, 2, 3)))
+        led = Quorum(10_002, 7, tuple(Voter(10_000 + n, 0) for n in (1, 2, 3)))
         assert batches(brokers_of(3).but(quorum=Known(led)))[3:] == [[10_001], [10_003], [10_002]]
 
     def test_a_zone_goes_in_parts_where_a_partition_has_two_replicas_in_it(self):

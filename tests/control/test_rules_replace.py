@@ -114,7 +114,7 @@ def test_a_controller_with_a_new_identity_starts():
 def test_a_controller_that_follows_and_has_all_metadata_gets_its_vote():
     node = three_brokers().view.node(LOST)
     left = [voter for voter in second_leads(three_brokers()).view.quorum.value.voters if voter.number != LOST.number]
-    caught_up = Voter(LOST.number, 500, 100, node.incarnation)
+    caught_up = Voter(LOST.number, 100, node.incarnation)
     (act,) = replacing(counted(second_leads(three_brokers()), *left, observers=(caught_up,)))
     assert act == AddVoter(LOST, node.incarnation, {"CONTROLLER": (node.address, node.ports["CONTROLLER"])})
     for late in (

@@ -92,7 +92,7 @@ def test_a_controller_may_not_go_while_another_is_away(lame):
 
 
 def test_the_leader_of_the_quorum_counts_as_alive_and_a_late_voter_does_not():
-    voters = (Voter(10_001, 5, None), Voter(10_002, 5, 3000), Voter(10_003, 5, 3001))
+    voters = (Voter(10_001, None), Voter(10_002, 3000), Voter(10_003, 3001))
     assert alive_voters(Quorum(10_001, 1, voters)) == {10_001, 10_002}
 
 

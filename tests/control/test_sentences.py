@@ -27,7 +27,7 @@ def told(seen, failures=(), ending=None):
 
 
 def why(seen, last_line="no log line"):
-    return explained(seen.view, seen.plan(), NOW, lambda node: last_line)
+    return explained(seen.view, seen.plan(), lambda node: last_line)
 
 
 def test_a_pass_that_heals():
@@ -167,7 +167,7 @@ def test_what_is_not_known_is_told_as_such():
 def test_sightings_in_words():
     run = three_brokers().view.running(controller(1))
     words = [
-        describe(seen, NOW)
+        describe(seen)
         for seen in (
             Known(run),
             Known(evolve(run, suspended=True)),

@@ -271,7 +271,7 @@ class FakeKafka:
         return Quorum(
             self.leader,
             self.epoch,
-            tuple(Voter(number, 100, self._behind(number), directory) for number, directory in self.votes_of.items()),
+            tuple(Voter(number, self._behind(number), directory) for number, directory in self.votes_of.items()),
             tuple(observer for number in self.voters if (observer := self._observer(number))),
         )
 
@@ -385,7 +385,7 @@ class FakeKafka:
         if process is None or not self.up(number) or self.counted(number):
             return None
         there = self.machine.now >= process.since + BOOT + CATCH_UP
-        return Voter(number, 100, 0 if there else None, process.spec.incarnation)
+        return Voter(number, 0 if there else None, process.spec.incarnation)
 
     def any_broker(self) -> None:
         """Some broker takes questions, or KafkaUnreachable."""

@@ -277,7 +277,7 @@ def brokers_of(count: int, spec: ClusterSpec | None = None) -> Seen:
                     leader=10_001,
                     epoch=7,
                     voters=tuple(
-                        Voter(c.id.number, 500, 200 * (n > 0), c.directory) for n, c in enumerate(spec.controllers)
+                        Voter(c.id.number, 200 * (n > 0), c.directory) for n, c in enumerate(spec.controllers)
                     ),
                 )
             ),

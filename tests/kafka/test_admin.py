@@ -70,15 +70,6 @@ def test_a_cluster_without_topics_has_no_partitions(nodes, admin):
     assert admin(broker, controller).partitions() == ()
 
 
-def test_settings_of_a_topic_are_read_and_a_missing_topic_is_refused(nodes, admin):
-    (broker,) = nodes(1)
-    broker.on(DescribeConfigsRequest, configured)
-    ask = admin(broker)
-    assert ask.topic_config("t", ["min.insync.replicas"]) == {"min.insync.replicas": "2"}
-    with pytest.raises(KafkaRefused, match="UNKNOWN_TOPIC"):
-        ask.topic_config("gone", ["min.insync.replicas"])
-
-
 def test_a_broker_that_lost_touch_with_the_metadata_is_not_believed(nodes, admin):
     one, two, controller = nodes(1, 2, 10001)
     controller.on(DescribeQuorumRequest, quorum_of(observers=((1, 9000), (2, 200))))

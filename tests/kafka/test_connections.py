@@ -11,6 +11,7 @@ import pytest
 from cryptography import x509
 from fakes.kafka_answers import described, metadata
 from fakes.kafka_node import HANG_UP, PATIENCE, SILENCE, KafkaNode
+from fakes.tls import listening
 from kafka.protocol.admin import DescribeClusterRequest
 from kafka.protocol.metadata import MetadataRequest
 
@@ -22,7 +23,6 @@ from penstock.model.node import Issuer, Leaf
 from penstock.model.observation import BrokerSeen
 from penstock.pki.authority import Authority
 from penstock.pki.client_certificate import ClientCertificate
-from penstock.pki.tls import server_context
 
 
 def pool(*nodes):
@@ -146,7 +146,7 @@ def test_a_new_connection_shows_a_fresh_certificate_once_two_thirds_of_a_life_ar
     ours = Leaf("", Issuer.CLUSTER, "plane", (), (), 365)
     context = partial(mutual_tls_of, authority.certificate_pem)
     certificate = ClientCertificate(partial(authority.issue, ours), context, lambda: now[0])
-    node = KafkaNode(1, server_context(listener, authority.certificate_pem)).on(MetadataRequest, metadata())
+    node = KafkaNode(1, listening(listener, authority.certificate_pem)).on(MetadataRequest, metadata())
     try:
         asked = Connections([node.address], certificate, 5.0)
         for days in (0, 240, 10):

@@ -290,13 +290,41 @@ def test_settings_are_set_and_taken_away_and_a_check_changes_nothing(node, topic
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("compact, delete", "compact,delete"),
+        (" 60000", "60000"),
+        ("007", "7"),
+        ("0.50", "0.5"),
+        ("1e-3", "0.001"),
+        ("TRUE", "true"),
+        ("sNaN", "snan"),
+        ("", ""),
+    ],
+)
+def test_a_setting_that_kafka_spells_in_its_own_way_is_seen_at_once(node, topics, written, shown):
+    node.on(IncrementalAlterConfigsRequest, altered).on(DescribeConfigsRequest, later(configs(a="2"), configs(a=shown)))
+    topics.configure("t", {"a": written})
+    assert node.names() == ["IncrementalAlterConfigs", "DescribeConfigs", "DescribeConfigs"]
+
+
+@pytest.mark.parametrize("before", ["compact", "delete,compact", "0"])
+def test_another_value_is_waited_for(node, topics, before):
+    node.on(IncrementalAlterConfigsRequest, altered)
+    node.on(DescribeConfigsRequest, later(configs(a=before), configs(a=before), configs(a="compact,delete")))
+    topics.configure("t", {"a": "compact, delete"})
+    assert node.names().count("DescribeConfigs") == 3
+
+
 def test_a_change_that_is_made_is_no_error_when_the_look_fails(node, topics):
     node.on(DeleteTopicsRequest, deleted).on(MetadataRequest, HANG_UP)
     topics.delete("t")
 
 
-def test_a_change_that_nobody_shows_yet_is_waited_for_a_moment_only(node, topics, monkeypatch):
-    monkeypatch.setattr(module, "SETTLING", 0.1)
+def test_a_change_that_nobody_shows_yet_is_waited_for_a_moment_only_and_seldom_asked_for(node, topics, monkeypatch):
+    monkeypatch.setattr(module, "SETTLING", 0.6)
     node.on(DeleteTopicsRequest, deleted).on(MetadataRequest, metadata(1))
     topics.delete("t")
-    assert len(node.asked) < 20
+    # At once and after 0.02, 0.06, 0.14, 0.30, 0.55 and 0.80 s, or later.
+    assert 2 <= node.names().count("Metadata") <= 7

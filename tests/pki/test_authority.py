@@ -11,11 +11,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from fakes.tls import listening
 
+from penstock.kafka.wire import mutual_tls_of
 from penstock.model.node import Issuer, Leaf
 from penstock.pki.authority import Authority, AuthorityError
 from penstock.pki.private_file import write_private
-from penstock.pki.tls import client_context, server_context
 
 NOW = datetime.now(UTC)
 BROKER = Leaf("client.pem", Issuer.HOME, "node-1", ("b-1.orders.test",), ("127.64.0.20", "::1"), days=397)
@@ -54,20 +55,28 @@ def shake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> tuple[st
     return here.version(), there.getpeercert()
 
 
+def trusting(authority: Authority) -> ssl.SSLContext:
+    """What a client makes of the CA's certificate alone."""
+    return ssl.create_default_context(cadata=authority.certificate_pem.decode("ascii"))
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 @pytest.mark.parametrize("name", ["127.64.0.20", "::1", "b-1.orders.test"])
 def test_a_client_that_trusts_the_ca_reaches_the_broker_by_address_and_by_name(
     authority: Authority, written: Callable[[bytes], Path], version: ssl.TLSVersion, name: str
 ) -> None:
-    client = client_context(authority.certificate_pem)
+    client = trusting(authority)
     client.minimum_version = client.maximum_version = version
-    spoken, _ = shake(server_context(written(authority.issue(BROKER, NOW))), client, name)
+    spoken, _ = shake(listening(written(authority.issue(BROKER, NOW))), client, name)
     assert spoken == {"TLSv1_2": "TLSv1.2", "TLSv1_3": "TLSv1.3"}[version.name]
 
 
-def test_nodes_show_each_other_their_leaves(authority: Authority, written: Callable[[bytes], Path]) -> None:
-    server = server_context(written(authority.issue(BROKER, NOW)), clients=authority.certificate_pem)
-    client = client_context(authority.certificate_pem, written(authority.issue(PLANE, NOW)))
+def test_the_control_plane_and_a_node_show_each_other_their_leaves(
+    authority: Authority, written: Callable[[bytes], Path]
+) -> None:
+    server = listening(written(authority.issue(BROKER, NOW)), clients=authority.certificate_pem)
+    client = mutual_tls_of(authority.certificate_pem, authority.issue(PLANE, NOW))
+    assert client.minimum_version is ssl.TLSVersion.TLSv1_2
     _, shown = shake(server, client, "127.64.0.20")
     assert shown is not None
     assert shown["subject"] == ((("commonName", "plane"),),)
@@ -75,28 +84,19 @@ def test_nodes_show_each_other_their_leaves(authority: Authority, written: Calla
 
 def test_strangers_are_refused(authority: Authority, written: Callable[[bytes], Path]) -> None:
     other = Authority.create("Penstock home", NOW)  # the same name makes it no friend
-    leaf = written(authority.issue(BROKER, NOW))
-    with pytest.raises(ssl.SSLCertVerificationError):
-        shake(server_context(leaf), client_context(other.certificate_pem), "127.64.0.20")
-    with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
-        shake(server_context(leaf), client_context(authority.certificate_pem), "127.64.0.21")
-    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        shake(server_context(leaf), client_context(authority.certificate_pem), "b-2.orders.test")
-    server = server_context(leaf, clients=authority.certificate_pem)
-    with pytest.raises(ssl.SSLError):
-        shake(server, client_context(authority.certificate_pem), "127.64.0.20")
-    with pytest.raises(ssl.SSLError):
-        shake(server, client_context(authority.certificate_pem, written(other.issue(PLANE, NOW))), "127.64.0.20")
-
-
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-def test_tls_1_1_is_not_spoken(authority: Authority, written: Callable[[bytes], Path]) -> None:
-    client = client_context(authority.certificate_pem)
-    client.minimum_version = ssl.TLSVersion.TLSv1_1
-    client.maximum_version = ssl.TLSVersion.TLSv1_1
-    with pytest.raises(ssl.SSLError):
-        shake(server_context(written(authority.issue(BROKER, NOW))), client, "127.64.0.20")
-    assert client_context(authority.certificate_pem).minimum_version is ssl.TLSVersion.TLSv1_2
+    leaf, plane = written(authority.issue(BROKER, NOW)), authority.issue(PLANE, NOW)
+    for client in (trusting(other), mutual_tls_of(other.certificate_pem, plane)):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            shake(listening(leaf), client, "127.64.0.20")
+    for client in (trusting(authority), mutual_tls_of(authority.certificate_pem, plane)):
+        with pytest.raises(ssl.SSLCertVerificationError, match="IP address mismatch"):
+            shake(listening(leaf), client, "127.64.0.21")
+        with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+            shake(listening(leaf), client, "b-2.orders.test")
+    server = listening(leaf, clients=authority.certificate_pem)
+    for client in (trusting(authority), mutual_tls_of(authority.certificate_pem, other.issue(PLANE, NOW))):
+        with pytest.raises(ssl.SSLError):
+            shake(server, client, "127.64.0.20")
 
 
 def test_a_leaf_cannot_sign_and_a_ca_cannot_make_another(authority: Authority) -> None:

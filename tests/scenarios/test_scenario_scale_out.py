@@ -29,7 +29,7 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     assert (info["OperationType"], info["OperationState"]) == ("INCREASE_BROKER_COUNT", "UPDATE_COMPLETE")
     assert (info["SourceClusterInfo"], info["TargetClusterInfo"]) == (
         {"NumberOfBrokerNodes": 3},
-        {"NumberOfBrokerNodes": 6},
+        {"NumberOfBrokerNodes": 6, "BrokerCountUpdateInfo": {"CreatedBrokerIds": [4.0, 5.0, 6.0]}},
     )
     spread = topic_state(config, "before")
     assert {n for _, isr in spread.values() for n in isr} & {4, 5, 6}, f"nothing moved to the new brokers: {spread}"

@@ -69,7 +69,19 @@ def test_a_topic_made_by_the_api_takes_records_and_grows(topics: Cluster) -> Non
     # At once, but for a broker that has just been told to make fifty partitions for the consumers' offsets.
     until(lambda: "api-made" not in names(topics), "the broker that is asked sees it gone")
     assert code(kafka.describe_topic, **topic) == "NotFoundException"
-    assert code(kafka.delete_topic, **topic) == "UnknownTopicOrPartitionException"
+    assert code(kafka.delete_topic, **topic) == "NotFoundException"
+
+
+def test_settings_that_kafka_spells_in_its_own_way_keep_nobody_waiting(topics: Cluster) -> None:
+    kafka, topic = topics.plane.kafka, {"ClusterArn": topics.arn, "TopicName": "spelled"}
+    kafka.create_topic(**topic, PartitionCount=1, ReplicationFactor=3)
+    written = {"cleanup.policy": "compact, delete", "min.cleanable.dirty.ratio": "0.50", "preallocate": "TRUE"}
+    for _ in range(2):  # a change, and none
+        before = time.monotonic()
+        kafka.update_topic(**topic, Configs=packed(written))
+        assert time.monotonic() - before < 4, "the look that a change waits for did not know it again"
+        shown = {"cleanup.policy": "compact,delete", "min.cleanable.dirty.ratio": "0.5", "preallocate": "true"}
+        assert json.loads(base64.b64decode(kafka.describe_topic(**topic)["Configs"])) == shown
 
 
 def test_a_topic_made_by_a_client_is_listed_with_its_arn(topics: Cluster) -> None:

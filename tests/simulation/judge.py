@@ -257,7 +257,7 @@ class Judge:
         if record.status.state in (ClusterState.ACTIVE, ClusterState.FAILED, ClusterState.DELETING):
             return
         assert plan.actions or plan.waits or missing(view) or record.status.message or view.operation, play.told()
-        lines = explained(view, plan, play.machine.now, lambda node: "")
+        lines = explained(view, plan, lambda node: "")
         assert record.status.message or view.operation or "There is nothing to do." not in lines, play.told()
 
     # -- the truth

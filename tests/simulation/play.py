@@ -227,7 +227,7 @@ class Play:
         record, last = self.record(), self.plane.last
         lines = [str(record.status) if record else "gone"]
         if last is not None:
-            lines += explained(*last, self.machine.now, lambda node: "")
+            lines += explained(*last, lambda node: "")
         return "\n".join([*lines, *self.machine.verbs[-20:]])
 
     # -- what befalls it

@@ -41,14 +41,6 @@ def test_the_files_are_their_owners_alone(store: Store, tmp_path: Path) -> None:
     assert set(modes.values()) == {0o600}, modes
 
 
-def test_an_owner_takes_its_secrets_along(store: Store) -> None:
-    with store.write() as tx:
-        tx.secrets.put("a", "x", b"1")
-        tx.secrets.put("b", "x", b"2")
-        tx.secrets.delete_owner("a")
-        assert (tx.secrets.get("a", "x"), tx.secrets.get("b", "x")) == (None, b"2")
-
-
 def test_another_key_is_found_out_when_the_store_is_opened(store: Store, url: str) -> None:
     with pytest.raises(WrongKey, match=r"the key file is not the one .* Restore the key file"):
         Store(url, b"another key of thirty-two bytes!")

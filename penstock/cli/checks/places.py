@@ -194,7 +194,7 @@ def user(visit: Visit) -> Iterator[Finding]:
     settings, blocked = visit.settings, False
     # The home itself is opened when it is made; what lies above it is not ours to change.
     for name, path, setting in (
-        ("home", settings.home.absolute().parent, "PENSTOCK_HOME"),
+        ("home", settings.home.parent, "PENSTOCK_HOME"),
         ("cache", settings.cache, "PENSTOCK_CACHE"),
     ):
         if not reachable(standing(path), chosen.uid):

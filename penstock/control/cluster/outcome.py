@@ -44,6 +44,8 @@ def shown(api: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any
                 group = after["BrokerNodeGroupInfo"]
                 merged = _merged(group.get("ConnectivityInfo"), value)
                 after["BrokerNodeGroupInfo"] = {**group, "ConnectivityInfo": merged}
+            case "BrokerCountUpdateInfo":
+                pass  # about the operation, no member of a cluster
             case _ if member[:1].isupper():
                 after[member] = _merged(after.get(member), value)
     return after

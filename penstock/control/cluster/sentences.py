@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 from attrs import evolve
 
@@ -116,7 +115,7 @@ def _told(done: Done) -> str:
     return str(done.reasoned.action) + (f" ({done.remark})" if done.remark else "")
 
 
-def describe(seen: Observed[Sighting], now: datetime) -> str:
+def describe(seen: Observed[Sighting]) -> str:
     """A sighting in words."""
     match seen:
         case Known(Running() as running):
@@ -138,7 +137,7 @@ def describe(seen: Observed[Sighting], now: datetime) -> str:
             return "is not known"
 
 
-def explained(view: ClusterView, plan: Plan, now: datetime, last_line: Callable[[NodeId], str]) -> list[str]:
+def explained(view: ClusterView, plan: Plan, last_line: Callable[[NodeId], str]) -> list[str]:
     """Why the cluster is in its state, node by node: what is known and how, its last log line, what comes next."""
     status = view.status
     since = f" since {status.since:%Y-%m-%d %H:%M:%S}Z" if status.since else ""
@@ -148,7 +147,9 @@ def explained(view: ClusterView, plan: Plan, now: datetime, last_line: Callable[
     for node in view.layout or ():
         seen = view.sighting(node.id)
         role = "serves" if serves(node.id, view) else "does not serve"
-        known = f"{node.id} at {node.address} {describe(seen, now)} (seen in the process table) and {role} (by the controllers)."
+        known = (
+            f"{node.id} at {node.address} {describe(seen)} (seen in the process table) and {role} (by the controllers)."
+        )
         lines.append(known)
         if not serves(node.id, view) and (line := last_line(node.id)):
             lines.append(f"  Its last log line: {line}")

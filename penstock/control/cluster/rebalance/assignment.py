@@ -20,7 +20,6 @@ class Assignment:
         self.aims = aims
         self.rack = {broker.number: broker.rack for broker in facts.brokers}
         self.staying = tuple(sorted(broker.number for broker in facts.brokers if not broker.leaving))
-        self.new = frozenset(broker.number for broker in facts.brokers if broker.new)
         self.racks = len({self.rack[number] for number in self.staying})
         self.partitions = {p.key: p for p in sorted(facts.partitions, key=lambda p: p.key)}
         self.replicas = {key: list(p.target) for key, p in self.partitions.items()}

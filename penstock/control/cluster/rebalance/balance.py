@@ -21,7 +21,7 @@ def bytes_evenly(assignment: Assignment) -> Sequence[str]:
     load = {number: float(assignment.load[number]) for number in assignment.staying}
     upper = {number: min(share[number] * (1 + band), assignment.brim[number]) for number in load}
     lower = {number: share[number] * (1 - band) for number in load}
-    why = _reasons(assignment, load, share, band, "its share")
+    why = _reasons(load, share, band, "its share")
     needed = {transfer.key for transfer in assignment.transfers}
     crossed: set[Key] = set()
     taken: set[Key] = set()
@@ -86,7 +86,7 @@ def leaders_evenly(assignment: Assignment) -> Mapping[Key, str]:
     band = assignment.aims.leader_band
     upper = {number: share[number] * (1 + band) for number in load}
     lower = {number: share[number] * (1 - band) for number in load}
-    reason = _reasons(assignment, load, share, band, "its share of leadership")
+    reason = _reasons(load, share, band, "its share of leadership")
     why: dict[Key, str] = {}
 
     def may(key: Key, source: int, target: int) -> bool:
@@ -106,7 +106,6 @@ def leaders_evenly(assignment: Assignment) -> Mapping[Key, str]:
 
 
 def _reasons(
-    assignment: Assignment,
     load: Mapping[int, float],
     share: Mapping[int, float],
     band: float,
@@ -118,7 +117,6 @@ def _reasons(
     def why(source: int, target: int) -> str:
         over = before[source] > share[source] * (1 + band)
         number = source if over or before[target] >= share[target] * (1 - band) else target
-        new = " is new and" if number in assignment.new else ""
-        return f"broker {number}{new}{' is' if not new else ''} {off(before[number], share[number], of)}"
+        return f"broker {number} is {off(before[number], share[number], of)}"
 
     return why

@@ -10,9 +10,7 @@ from penstock.model.observation import Partition
 from penstock.model.rebalance import BrokerFacts, Facts, Key, PartitionFacts
 
 
-def broker(
-    number: int, rack: str, dirs: Iterable[LogDir], volume_bytes: int, *, leaving: bool = False, new: bool = False
-) -> BrokerFacts:
+def broker(number: int, rack: str, dirs: Iterable[LogDir], volume_bytes: int, *, leaving: bool = False) -> BrokerFacts:
     """A broker from its log directories. `volume_bytes` is what it may use: a filesystem shared with others may be larger.
 
     What it uses is the sum of its replicas, or, where its volume is a filesystem of its own size, all that is not free."""
@@ -22,7 +20,7 @@ def broker(
     if 0 < whole <= volume_bytes:
         used = max(used, sum(one.total_bytes - one.usable_bytes for one in found if one.total_bytes > 0))
         volume_bytes = whole
-    return BrokerFacts(number, rack, volume_bytes, used, leaving=leaving, new=new)
+    return BrokerFacts(number, rack, volume_bytes, used, leaving=leaving)
 
 
 def facts(

@@ -125,14 +125,13 @@ def _full(under_way: Sequence[PartitionFacts], limits: Limits) -> str:
 
 def _remaining(wanted: Goal, under_way: Iterable[PartitionFacts]) -> Remaining:
     arriving: Counter[int] = Counter()
-    partitions = leaderships = 0
+    partitions = 0
     for partition in under_way:
         partitions += 1
         for number in partition.adding:
             arriving[number] += partition.left_bytes(number)
     for move in wanted.moves:
         partitions += bool(move.adding)
-        leaderships += not move.adding
         for number in move.adding:
             arriving[number] += move.size_bytes
-    return Remaining(sum(arriving.values()), partitions, leaderships, max(arriving.values(), default=0))
+    return Remaining(sum(arriving.values()), partitions, max(arriving.values(), default=0))
