@@ -80,6 +80,12 @@ class Course:
         during = self.clusters[0]
         assert len({each["CurrentVersion"] for each in (before, during, after)}) == 3
         assert [step["StepName"] for step in self.info["OperationSteps"]] == steps
-        assert {step["StepInfo"]["StepStatus"] for step in self.info["OperationSteps"]} == {"COMPLETED"}
+        assert {status for status, _ in self.steps().values()} == {"COMPLETED"}
         assert "ErrorInfo" not in self.info
         return after
+
+    def steps(self) -> Mapping[str, tuple[str, str]]:
+        """Step -> its status, and what is told beside it, as last seen."""
+        shown = {step["StepName"]: step["StepInfo"]["StepStatus"] for step in self.info.get("OperationSteps", [])}
+        parts = {name: text.partition(": ") for name, text in shown.items()}
+        return {name: (status, detail) for name, (status, _, detail) in parts.items()}

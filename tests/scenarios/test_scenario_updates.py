@@ -106,6 +106,9 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
         load.advance()
         after = course.check_complete(before, ROLL)
         assert settings(config, *names) == [tuned] * 3
+        live = "compression.type, log.retention.ms, message.max.bytes, num.io.threads (in steps: 16, 32), num.network.threads"
+        assert course.steps()["ROLL_BROKERS"] == ("COMPLETED", "nothing needs a restart")
+        assert course.steps()["SET_DYNAMIC_PROPERTIES"] == ("COMPLETED", f"{live} (in steps: 10, 11)")
         assert course.info["TargetClusterInfo"] == {"ConfigurationInfo": {"Arn": arn, "Revision": 1}}
         shown = after["Provisioned"]["CurrentBrokerSoftwareInfo"]
         assert (shown["ConfigurationArn"], shown["ConfigurationRevision"]) == (arn, 1)
@@ -114,6 +117,7 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
         load.advance()
         back.check_complete(after, ROLL)
         assert settings(config, *names) == [plain] * 3
+        assert back.steps()["ROLL_BROKERS"] == ("COMPLETED", "nothing needs a restart")
         assert back.info["SourceClusterInfo"] == {"ConfigurationInfo": {"Arn": arn, "Revision": 1}}
     runs.check_untouched()
     # No broker has stopped listening to what is set at run time (seen where a thread pool is asked for too much at once).
@@ -121,7 +125,7 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
     check(config, "live", 3, [load])
 
 
-def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_is_set_after_it(orders: Cluster) -> None:
+def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_comes_with_it(orders: Cluster) -> None:
     config, before, runs = orders.client("tls"), orders.describe(), Runs(orders)
     arn = configure(orders, "static", "offsets.retention.minutes=4711\nlog.segment.bytes=100000000")
     make_topic(config, "static", 3)
@@ -132,6 +136,13 @@ def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_is_set_after
     runs.check_rolled()
     wanted = {"offsets.retention.minutes": "4711", "log.segment.bytes": "100000000"}
     assert settings(config, *wanted) == [wanted] * 3
+    assert course.steps()["ROLL_BROKERS"] == ("COMPLETED", "for offsets.retention.minutes")
+    came = "nothing left to set; with the restart came log.segment.bytes"
+    assert course.steps()["SET_DYNAMIC_PROPERTIES"] == ("COMPLETED", came)
+    told = orders.events()
+    for number in (1, 2, 3):
+        stop = f"broker {number} needs a restart for offsets.retention.minutes: stop broker {number} gracefully"
+        assert [sentence for sentence in told if stop in sentence], told
     check(config, "static", 3, [load])
 
 
