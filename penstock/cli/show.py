@@ -13,7 +13,7 @@ import click
 
 from penstock.cli import roll as rolls
 from penstock.cli import volumes
-from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, settings, show, table
+from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, in_charge, settings, show, table
 from penstock.model.observation import Known, Observed, Running, Sighting
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def _opened(ctx: click.Context) -> Iterator[App]:
 
     chosen = settings(ctx)
     founded(chosen)
-    app = open_home(chosen)
+    app = open_home(in_charge(chosen, home_lock(chosen).holder()))
     try:
         yield app
     finally:
