@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve
 
 from penstock.cli import roll as rolls
 from penstock.cli import volumes
@@ -128,11 +129,15 @@ def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> 
 
 
 def _decided(app: App, record: ClusterRecord) -> tuple[ClusterView, Plan, datetime]:
+    """What the next pass would see and decide."""
+    from penstock.control.cluster.places import foreseen
+
     with app.store.read() as rows:
         operation = rows.operations.current(record.spec.id)
     now = app.clock()
-    view, plan = app.reconciler.decide(record.spec, record.status, operation, now, woken=True)
-    return view, plan, now
+    spec, first = foreseen(record.spec, app.settings.network_address)
+    view, plan = app.reconciler.decide(spec, record.status, operation, now, woken=True)
+    return view, evolve(plan, notes=(*first, *plan.notes)), now
 
 
 @click.command()
