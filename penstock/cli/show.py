@@ -187,15 +187,19 @@ def plan(ctx: click.Context, cluster: str, as_if: bool, as_json: bool) -> None:
             record = find(rows, cluster)
         view, planned, _ = _decided(app, record)
         brokers = [node.id for node in view.layout if node.id.role is Role.BROKER]
-        roll = rolled(view, [Restart(node, ()) for node in brokers]) if as_if and brokers else planned.roll
+        roll, notes = planned.roll, list(planned.notes)
+        if as_if and brokers:
+            restarts = [Restart(node, ()) for node in brokers]
+            roll = rolled(view, restarts)
+            notes += rolls.otherwise(roll, rolled(view, restarts, tried=True))
         actions = [
             {"action": str(each.action), "because": each.because, "disrupts": each.disrupts} for each in planned.actions
         ]
         waits = [str(wait) for wait in planned.waits]
         lines = rolls.sentences(roll)
-        lines += [f"{each['action']}, because {each['because']}" for each in actions] + waits + list(planned.notes)
+        lines += [f"{each['action']}, because {each['because']}" for each in actions] + waits + notes
         show(
-            {"roll": rolls.as_value(roll), "actions": actions, "waits": waits, "notes": list(planned.notes)},
+            {"roll": rolls.as_value(roll), "actions": actions, "waits": waits, "notes": notes},
             as_json,
             lambda: "\n".join(lines) or "nothing to do",
         )
