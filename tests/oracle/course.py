@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import define, field
@@ -89,3 +94,24 @@ class Course:
         shown = {step["StepName"]: step["StepInfo"]["StepStatus"] for step in self.info.get("OperationSteps", [])}
         parts = {name: text.partition(": ") for name, text in shown.items()}
         return {name: (status, detail) for name, (status, _, detail) in parts.items()}
+
+
+@contextmanager
+def followed(cluster: Cluster) -> Iterator[Callable[[], list[str]]]:
+    """What `penstock events --follow` prints of what happens from now on, by sentences."""
+    home, known = cluster.plane.home, len(cluster.events())
+    words = [*home.front, sys.executable, "-m", "penstock", "events", cluster.name, "--follow"]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "said")
+        with path.open("wb") as said:
+            process = subprocess.Popen(words, env=home.environment, cwd="/", stdout=said)
+
+        def told() -> list[str]:
+            return [line.partition("Z  ")[2] for line in path.read_text().splitlines()][known:]
+
+        try:
+            yield told
+            assert process.poll() is None, "it follows until it is ended"
+        finally:
+            process.terminate()
+            process.wait()

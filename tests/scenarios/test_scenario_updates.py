@@ -12,7 +12,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
-from oracle.course import BROKERS, Course, Runs
+from oracle.course import BROKERS, Course, Runs, followed
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, until
 
@@ -53,6 +53,12 @@ def settings(config: Mapping[str, str], *names: str) -> list[dict[str, str]]:
     return told
 
 
+def at_home(cluster: Cluster, topic: str) -> bool:
+    """By the word of the API: is every partition led by its first replica?"""
+    parts = cluster.plane.kafka.describe_topic_partitions(ClusterArn=cluster.arn, TopicName=topic)["Partitions"]
+    return len(parts) > 0 and all(each["Leader"] == each["Replicas"][0] for each in parts)
+
+
 def configure(cluster: Cluster, name: str, *revisions: str) -> str:
     """A configuration with these revisions; its ARN."""
     kafka = cluster.plane.kafka
@@ -75,11 +81,20 @@ def test_a_larger_broker_type_rolls_every_broker_once_and_no_controller(orders: 
     present = before["Provisioned"]["BrokerNodeGroupInfo"]["InstanceType"]
     larger = {"kafka.m5.large": "kafka.m5.xlarge"}.get(present, "kafka.m5.large")
     make_topic(config, "larger", 3)
-    with loaded(config, "larger", 3) as load:
+    plan = orders.plane.home.json("plan", "orders", "--roll")["roll"]
+    assert [batch["nodes"] for batch in plan["batches"]] == [[node] for node in BROKERS]
+    with loaded(config, "larger", 3) as load, followed(orders) as told:
+        began = time.monotonic()
         course = begin(orders, "update_broker_type", TargetInstanceType=larger)
         assert orders.state == "UPDATING"
         course.end()
+        took = time.monotonic() - began
+        until(lambda: any("UPDATE_COMPLETE" in each for each in told()), "its end is told", more=lambda: str(told()))
+        asked = [match for each in told() for match in re.findall(r"stop (broker \d) gracefully", each)]
         load.advance()
+    assert asked == ["broker 1", "broker 2", "broker 3"], "one sentence each, in the order of the plan"
+    assert 0.3 < plan["seconds"] / took < 3, f"it took {took:.1f} s, and this was told: {plan}"
+    until(lambda: at_home(orders, "larger"), "each partition is led by its first replica", more=orders.said)
     after = course.check_complete(before, ROLL)
     shown = [each["Provisioned"]["BrokerNodeGroupInfo"]["InstanceType"] for each in (*course.clusters[:-1], after)]
     assert list(dict.fromkeys(shown)) == [present, larger], "the old type is shown until it is done"
