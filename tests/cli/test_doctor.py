@@ -337,6 +337,11 @@ class TestSettings:
             assert "hush" not in shown
             assert "https://mirror.example.org/all" in shown
 
+    def test_a_path_is_whole(self, settings: Settings) -> None:
+        near = settings.model_copy(update={"java_home": Path("java")})
+        (java,) = [origin for origin in in_force(near, (), {}) if origin.name == "java_home"]
+        assert java.value == str(Path.cwd() / "java")
+
     def test_the_name_of_a_variable_may_be_small(self, settings: Settings) -> None:
         (region,) = [o for o in in_force(settings, (), {"penstock_region": "x"}) if o.name == "region"]
         assert region.source == "variable penstock_region"
