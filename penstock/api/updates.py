@@ -190,6 +190,7 @@ def update_cluster_configuration(call: Call, rooms: Rooms) -> Output:
             "before": {"configuration": old},
             "live": _live(record.spec, spec, tx, rooms),
             "live_before": _live(spec, record.spec, tx, rooms),
+            "restart": sorted(split(_said(record.spec, tx), _said(spec, tx)).restart),
         }
         return Change(spec, OperationKind.UPDATE_CLUSTER_CONFIGURATION, source, target)
 

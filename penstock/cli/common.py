@@ -10,7 +10,7 @@ import click
 
 from penstock.model.ids import ClusterId
 from penstock.settings import Settings, load
-from penstock.store.homelock import HomeLock
+from penstock.store.homelock import Holder, HomeLock
 from penstock.store.records import ClusterRecord
 from penstock.store.store import Store
 from penstock.store.transaction import Transaction
@@ -33,6 +33,17 @@ def settings(ctx: click.Context, **flags: Any) -> Settings:
         ) from error
     except ValueError as error:  # what TOML and its encoding raise
         raise click.ClickException(f"penstock.toml in the home is no TOML file: {error}; correct it") from error
+
+
+def in_charge(chosen: Settings, holder: Holder | None) -> Settings:
+    """The settings of the control plane that holds the home; those chosen where none does, or it does not say.
+
+    Of a URL that may hold a password it says a part alone: there it is the one chosen."""
+    from penstock.cli.checks.origins import URLS
+
+    said = holder.settings if holder is not None else ()
+    told = {each["name"]: each["value"] for each in said if each["name"] in Settings.model_fields}
+    return Settings(**told | {name: getattr(chosen, name) for name in ("home", *URLS)}) if told else chosen
 
 
 def home_lock(chosen: Settings) -> HomeLock:

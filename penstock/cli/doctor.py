@@ -9,8 +9,9 @@ from typing import Any
 import click
 from attrs import asdict
 
-from penstock.cli.common import as_json, founded, settings, show, table
+from penstock.cli.common import as_json, founded, home_lock, in_charge, settings, show, table
 from penstock.settings import Settings
+from penstock.store.homelock import Holder
 
 COLOURS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
@@ -39,16 +40,30 @@ def _examine(ctx: click.Context, chosen: Settings, deep: bool, as_json: bool) ->
     from penstock.cli.checks.finding import Visit
     from penstock.cli.checks.origins import in_force
 
-    findings = list(examine(Visit(chosen, deep, _clusters(chosen)), told()))
-    origins = in_force(chosen, [name for name, value in ctx.obj.items() if value is not None], os.environ)
+    holder = _holder(chosen)
+    findings = list(examine(Visit(in_charge(chosen, holder), deep, _clusters(chosen)), told()))
+    given = [name for name, value in ctx.obj.items() if value is not None]
+    origins = {origin.name: asdict(origin) for origin in in_force(chosen, given, os.environ)}
+    running = holder is not None and bool(holder.settings)
+    if holder is not None:
+        # The home is where we look; `up --detach` passes it on as a flag in any case.
+        origins |= {each["name"]: dict(each) for each in holder.settings if each["name"] != "home"}
     value = {
         "able": able(findings),
         "findings": [asdict(finding) for finding in findings],
-        "settings": [asdict(origin) for origin in origins],
+        "settings": list(origins.values()),
+        "settings_of": "the control plane that runs" if running else "a control plane that would be started from here",
     }
     show(value, as_json, lambda: _text(value))
     if not able(findings):
         ctx.exit(1)
+
+
+def _holder(chosen: Settings) -> Holder | None:
+    try:
+        return home_lock(chosen).holder()
+    except OSError:
+        return None  # the findings about home and control plane say why
 
 
 def _clusters(chosen: Settings) -> int:
@@ -78,7 +93,8 @@ def _print_hosts(found: Sequence[dict[str, str]], as_json: bool) -> None:
 
 
 def _text(value: dict[str, Any]) -> str:
-    return f"{_findings(value['findings'])}\n\nSettings in force:\n{_settings(value['settings'])}\n\n{_verdict(value['findings'])}"
+    head = f"Settings in force, of {value['settings_of']}:"
+    return f"{_findings(value['findings'])}\n\n{head}\n{_settings(value['settings'])}\n\n{_verdict(value['findings'])}"
 
 
 def _findings(findings: Sequence[dict[str, Any]]) -> str:

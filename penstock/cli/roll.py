@@ -49,5 +49,13 @@ def sentences(roll: Roll | None) -> list[str]:
     return lines
 
 
+def otherwise(roll: Roll, tried: Roll) -> list[str]:
+    """What `--roll` takes for granted, where it makes a difference: that the update is none of the configuration."""
+    if len(tried.batches) == len(roll.batches):
+        return []
+    first, batches = tried.batches[0], len(tried.batches)
+    return [f"a new configuration is tried by {first} alone first: {batches} batches then, about {tried.seconds:.0f} s"]
+
+
 def _many(count: int, what: str, plural: str = "s") -> str:
     return f"{count} {what}{'' if count == 1 else plural}"

@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import asdict
 
 from penstock.cli.common import all_clusters, founded, home_lock, settings
 from penstock.model.ids import ClusterId, NodeId, Role
@@ -67,7 +68,8 @@ def up(ctx: click.Context, /, home: Path | None, detach: bool, ready_fd: int | N
         )
         _say_ready(ready_fd)
         return
-    _serve(chosen, lock.say, ready_fd)
+    given = [name for name, value in {**ctx.obj, **flags}.items() if value is not None]
+    _serve(chosen, given, lock.say, ready_fd)
 
 
 def _check(chosen: Settings) -> None:
@@ -93,10 +95,12 @@ def _loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _serve(chosen: Settings, say: Any, ready_fd: int | None) -> None:
+def _serve(chosen: Settings, given: Collection[str], say: Any, ready_fd: int | None) -> None:
+    """`given` are the settings that came as flags."""
     import uvicorn
 
     from penstock.app import ControlPlane
+    from penstock.cli.checks.origins import in_force
     from penstock.telemetry.logs import configure
 
     configure()
@@ -120,7 +124,8 @@ def _serve(chosen: Settings, say: Any, ready_fd: int | None) -> None:
     try:
         plane.start()
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        holder = Holder(os.getpid(), where, certificate is not None, chosen.insecure_no_auth)
+        settings = [asdict(origin) for origin in in_force(chosen, given, os.environ)]
+        holder = Holder(os.getpid(), where, certificate is not None, chosen.insecure_no_auth, settings)
         say(holder)
         warning = " WITHOUT AUTHENTICATION" if chosen.insecure_no_auth else ""
         click.echo(f"Penstock serves {chosen.home} at {holder.endpoint}{warning}", err=True)

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+from attrs import evolve
 
 from penstock.cli import roll as rolls
 from penstock.cli import volumes
-from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, settings, show, table
+from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, in_charge, settings, show, table
 from penstock.model.observation import Known, Observed, Running, Sighting
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def _opened(ctx: click.Context) -> Iterator[App]:
 
     chosen = settings(ctx)
     founded(chosen)
-    app = open_home(chosen)
+    app = open_home(in_charge(chosen, home_lock(chosen).holder()))
     try:
         yield app
     finally:
@@ -128,11 +129,15 @@ def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> 
 
 
 def _decided(app: App, record: ClusterRecord) -> tuple[ClusterView, Plan, datetime]:
+    """What the next pass would see and decide."""
+    from penstock.control.cluster.places import foreseen
+
     with app.store.read() as rows:
         operation = rows.operations.current(record.spec.id)
     now = app.clock()
-    view, plan = app.reconciler.decide(record.spec, record.status, operation, now, woken=True)
-    return view, plan, now
+    spec, first = foreseen(record.spec, app.settings.network_address)
+    view, plan = app.reconciler.decide(spec, record.status, operation, now, woken=True)
+    return view, evolve(plan, notes=(*first, *plan.notes)), now
 
 
 @click.command()
@@ -182,15 +187,19 @@ def plan(ctx: click.Context, cluster: str, as_if: bool, as_json: bool) -> None:
             record = find(rows, cluster)
         view, planned, _ = _decided(app, record)
         brokers = [node.id for node in view.layout if node.id.role is Role.BROKER]
-        roll = rolled(view, [Restart(node, ()) for node in brokers]) if as_if and brokers else planned.roll
+        roll, notes = planned.roll, list(planned.notes)
+        if as_if and brokers:
+            restarts = [Restart(node, ()) for node in brokers]
+            roll = rolled(view, restarts)
+            notes += rolls.otherwise(roll, rolled(view, restarts, tried=True))
         actions = [
             {"action": str(each.action), "because": each.because, "disrupts": each.disrupts} for each in planned.actions
         ]
         waits = [str(wait) for wait in planned.waits]
         lines = rolls.sentences(roll)
-        lines += [f"{each['action']}, because {each['because']}" for each in actions] + waits + list(planned.notes)
+        lines += [f"{each['action']}, because {each['because']}" for each in actions] + waits + notes
         show(
-            {"roll": rolls.as_value(roll), "actions": actions, "waits": waits, "notes": list(planned.notes)},
+            {"roll": rolls.as_value(roll), "actions": actions, "waits": waits, "notes": notes},
             as_json,
             lambda: "\n".join(lines) or "nothing to do",
         )

@@ -54,7 +54,7 @@ class Step:
     name: str
     status: str
     detail: str = ""
-    """How far it is, where that can be told: `35 % of 2.0 GiB moved, about 40 s left`."""
+    """How far it is, where that can be told: `35 % of 2.0 GiB moved, about 40 s left`. Or what it is about: `for num.partitions`."""
 
     def __str__(self) -> str:
         return f"{self.status}: {self.detail}" if self.detail else self.status
@@ -104,7 +104,8 @@ class OpenOperation:
     target: Mapping[str, Any] = field(factory=dict)
     """`MutableClusterInfo` members that change, and, with a small first letter, what the loop needs to know: `node` and
     `number` of a reboot, `before` (fields of the spec to go back to), `live` and `live_before` (property -> value, to be
-    set at run time; and on the way back), `rebalance` (partitions move)."""
+    set at run time; and on the way back), `restart` (properties that change and that only a restart applies, there and
+    back), `rebalance` (partitions move)."""
     steps: tuple[Step, ...] = ()
     work: Work = Work()
     source: Mapping[str, Any] = field(factory=dict)
@@ -114,6 +115,12 @@ class OpenOperation:
     def live(self) -> Mapping[str, str]:
         """Property -> value that every broker is to have, set at run time."""
         return self.target.get("live" if self.work.setback is None else "live_before") or {}
+
+    @property
+    def restart(self) -> tuple[str, ...] | None:
+        """Properties for which nodes are restarted; None where the operation is not about properties."""
+        names = self.target.get("restart")
+        return None if names is None else tuple(names)
 
     @property
     def scales(self) -> bool:

@@ -8,13 +8,19 @@ import fcntl
 import json
 import os
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from penstock.pki.private_file import write_private
 
 _PATIENCE_SECONDS = 0.2
+
+
+def _frozen(rows: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    return tuple(rows)
 
 
 @frozen
@@ -26,6 +32,8 @@ class Holder:
     tls: bool = False
     insecure: bool = False
     """It lets in who does not sign."""
+    settings: tuple[Mapping[str, Any], ...] = field(default=(), converter=_frozen)
+    """Those that it was started with: `name`, `value` (fit for showing) and `source` of each."""
 
     @property
     def endpoint(self) -> str:

@@ -157,6 +157,7 @@ def test_a_configuration_names_what_is_set_at_run_time(kafka, cluster, loop, roo
     assert loop.spec(cluster).configuration == (tuned, 1)
     assert (operation.kind, operation.state) == (OperationKind.UPDATE_CLUSTER_CONFIGURATION, OperationState.PENDING)
     assert operation.target["live"] == {"message.max.bytes": "2000000", "num.io.threads": "32"}
+    assert operation.restart == ()
     assert operation.target["before"] == {"configuration": None}
     shown = kafka.describe_cluster_operation(ClusterOperationArn=answer["ClusterOperationArn"])["ClusterOperationInfo"]
     assert shown["SourceClusterInfo"] == {}
@@ -175,6 +176,7 @@ def test_what_is_taken_out_goes_back_to_its_default(kafka, wish, loop, rooms, tu
         "num.io.threads": "8",
         "log.retention.ms": "86400000",
     }
+    assert operation.restart == ("num.partitions",)
     assert tuple(operation.target["before"]["configuration"]) == (tuned, 1)
     shown = kafka.describe_cluster_operation(ClusterOperationArn=answer["ClusterOperationArn"])["ClusterOperationInfo"]
     assert shown["SourceClusterInfo"] == {"ConfigurationInfo": {"Arn": tuned, "Revision": 1}}

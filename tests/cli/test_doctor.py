@@ -259,6 +259,31 @@ class TestState:
         status = json.loads(served.say("status", "--json").stdout)["control_plane"]
         assert plane["sentence"] == f"It runs at {status['serving']} (pid {status['pid']})."
 
+    def test_a_control_plane_tells_its_own_settings_to_whoever_looks(self, house: House) -> None:
+        mirror, registry = "https://me:hush@mirror.example.org/all", str(house.root / "networks")
+        own = {"PENSTOCK_MAVEN_MIRROR": mirror, "PENSTOCK_BROKER_HEAP_MIB": "300"}
+        assert house.run("up", "--detach", "--listen", "127.0.0.1:0", "--insecure-no-auth", **own).returncode == 0
+        said = house.say("doctor", "--json", PENSTOCK_LISTEN="127.0.0.1:9", PENSTOCK_REGION="eu-west-1")
+        visit = json.loads(said.stdout)
+        settings = {each["name"]: (each["value"], each["source"]) for each in visit["settings"]}
+        assert list(settings) == list(Settings.model_fields)
+        assert settings["home"] == (str(house.home), "variable PENSTOCK_HOME")
+        assert settings["listen"] == ("127.0.0.1:0", "flag")
+        assert settings["insecure_no_auth"] == (True, "flag")
+        assert settings["broker_heap_mib"] == (300, "variable PENSTOCK_BROKER_HEAP_MIB")
+        assert settings["maven_mirror"][0] == "https://mirror.example.org/all"
+        assert settings["region"] == ("us-east-1", "default")
+        assert settings["network_registry"] == (registry, "variable PENSTOCK_NETWORK_REGISTRY")
+        assert visit["settings_of"] == "the control plane that runs"
+        assert "hush" not in (house.home / "lock.json").read_text()
+        (plane,) = found(said, "control plane")
+        assert (plane["state"], "WITHOUT AUTHENTICATION" in plane["sentence"]) == ("warning", True)
+        assert house.run("down").returncode == 0
+        after = json.loads(house.say("doctor", "--json", PENSTOCK_LISTEN="127.0.0.1:9").stdout)
+        shown = {each["name"]: (each["value"], each["source"]) for each in after["settings"]}
+        assert shown["listen"] == ("127.0.0.1:9", "variable PENSTOCK_LISTEN")
+        assert after["settings_of"] == "a control plane that would be started from here"
+
     def test_nobody_in_charge_of_clusters(self, house: House, settings: Settings) -> None:
         _insert(settings, desired())
         (plane,) = found(house.say("doctor", "--json"), "control plane")
@@ -311,6 +336,11 @@ class TestSettings:
             shown = house.say("doctor", *arguments, **secret).stdout
             assert "hush" not in shown
             assert "https://mirror.example.org/all" in shown
+
+    def test_a_path_is_whole(self, settings: Settings) -> None:
+        near = settings.model_copy(update={"java_home": Path("java")})
+        (java,) = [origin for origin in in_force(near, (), {}) if origin.name == "java_home"]
+        assert java.value == str(Path.cwd() / "java")
 
     def test_the_name_of_a_variable_may_be_small(self, settings: Settings) -> None:
         (region,) = [o for o in in_force(settings, (), {"penstock_region": "x"}) if o.name == "region"]

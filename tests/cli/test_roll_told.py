@@ -5,7 +5,7 @@ import json
 from fakes.views import brokers_of, three_brokers
 from inline_snapshot import snapshot
 
-from penstock.cli.roll import as_value, sentences
+from penstock.cli.roll import as_value, otherwise, sentences
 from penstock.control.cluster.roll import planned
 from penstock.model.observation import Partition
 from penstock.model.plan import Restart
@@ -38,6 +38,17 @@ def test_in_words_with_order_reasons_time_and_what_is_below_its_minimum():
        controller 10001 is to run a newer revision
   Below their minimum while a broker of theirs is down, having no more replicas than that: single-0, single-1, single-2, single-3, single-4, single-5, single-6, single-7, single-8, single-9 and 2 more\
 """)
+
+
+def test_what_a_roll_that_nobody_has_asked_for_takes_for_granted():
+    six, three = brokers_of(6), three_brokers()
+
+    def told(seen):
+        restarts = [Restart(node.id, ()) for node in seen.view.layout]
+        return otherwise(planned(seen.view, restarts), planned(seen.view, restarts, tried=True))
+
+    assert told(six) == snapshot(["a new configuration is tried by broker 1 alone first: 7 batches then, about 46 s"])
+    assert told(three) == [], "where brokers go one by one, it is the same"
 
 
 def test_as_json_it_holds_the_same():

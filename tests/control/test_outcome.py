@@ -62,7 +62,8 @@ def test_what_belongs_to_a_switch_goes_when_the_switch_is_given_without_it():
 
 
 def test_what_the_loop_needs_to_know_is_never_shown():
-    assert shown(API, {"before": {"instance_type": "x"}, "live": {"a": "b"}, "node": "broker-1", "number": 1}) == API
+    hidden = {"before": {"instance_type": "x"}, "live": {"a": "b"}, "restart": ["c"], "node": "broker-1", "number": 1}
+    assert shown(API, hidden) == API
 
 
 def test_which_brokers_an_operation_was_about_is_no_member_of_a_cluster():

@@ -86,6 +86,12 @@ class TestOrder:
         assert actions(renewed(seen, 1)) == stopped(4)
         assert actions(renewed(seen, 1, 4)) == stopped(2, 5)
 
+    def test_how_a_new_configuration_would_go_is_told_before_anybody_asks_for_it(self):
+        seen = brokers_of(6).with_topics(*SPREAD)
+        roll = planned(seen.view, restarts(seen.view), tried=True)
+        assert [str(batch) for batch in roll.batches][:3] == ["broker 1", "broker 4", "broker 2, broker 5"]
+        assert [batch.note for batch in roll.batches][:3] == [ALONE, "", ""]
+
     def test_what_can_never_be_safe_is_named_before_anything_is_done(self):
         single, all_of_two = Partition("single", 0, 1, (1,), (1,), 1), Partition("pair", 3, 2, (2, 3), (2, 3), 2)
         seen = brokers_of(3).with_topics(single, all_of_two)

@@ -13,6 +13,7 @@ from penstock.control.cluster.rules.roll import roll
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
 from penstock.model.node import Applies
 from penstock.model.observation import Known, Partition, Unknown
+from penstock.model.operation import OpenOperation, OperationKind, OperationState
 from penstock.model.plan import How, Lead, Remove, Renew, Stop
 
 
@@ -24,6 +25,18 @@ def test_a_reboot_goes_through_the_gate():
     assert three_brokers().rebooting(2).text() == snapshot(
         "stop broker 2 gracefully | RebootBroker was called for broker 2 | disrupts"
     )
+
+
+def test_a_restart_for_properties_names_those_that_the_node_reads():
+    kind, names = OperationKind.UPDATE_CLUSTER_CONFIGURATION, ["auto.create.topics.enable", "num.partitions"]
+    asked = OpenOperation("op-1", kind, OperationState.PENDING, ago(1), {"restart": names})
+    seen = three_brokers().with_spec(kafka_version="4.1.x.kraft").but(operation=asked)
+    told = {restart.node: str(restart) for restart in seen.drafted(revision).restarts}
+    assert told[broker(2)] == "broker 2 needs a restart for auto.create.topics.enable, num.partitions"
+    assert told[controller(1)] == "controller 10001 needs a restart for num.partitions"
+    for other in (None, evolve(asked, target={"restart": []}), evolve(asked, target={})):
+        told = {restart.node: str(restart) for restart in seen.but(operation=other).drafted(revision).restarts}
+        assert told[broker(2)] == "broker 2 is to run a newer revision"
 
 
 def test_a_reboot_looks_at_the_partitions_first():

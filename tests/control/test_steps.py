@@ -110,6 +110,66 @@ def test_where_nothing_is_set_at_run_time_nobody_has_to_say_so():
         assert finished(progress(seen.view, seen.view.operation))
 
 
+def details(seen, before=()):
+    """What is told of each step beside its status."""
+    return [step.detail for step in progress(seen.view, evolve(seen.view.operation, steps=tuple(before)))]
+
+
+class TestWhichPropertyGoesWhichWay:
+    LIVE = {"message.max.bytes": "2000000", "log.retention.ms": "7200000"}
+    OLD = {"message.max.bytes": "1048588", "log.retention.ms": None}
+
+    def configuring(self, settings, live=LIVE, restart=(), kind=OperationKind.UPDATE_CLUSTER_CONFIGURATION):
+        told = {number: Known(settings) for number in (1, 2, 3)}
+        target = {"live": live} | ({} if restart is None else {"restart": list(restart)})
+        return updating(three_brokers(), kind, **target).but(settings=told)
+
+    def test_all_at_run_time(self):
+        seen = self.configuring(self.OLD)
+        assert details(seen) == ["nothing needs a restart", "log.retention.ms, message.max.bytes", ""]
+        assert str(progress(seen.view, seen.view.operation)[0]) == "COMPLETED: nothing needs a restart"
+
+    def test_all_by_a_restart(self):
+        seen = self.configuring({}, {}, ("num.partitions", "offsets.retention.minutes"))
+        assert details(seen) == ["for num.partitions, offsets.retention.minutes", "nothing to set", ""]
+        begun = seen.with_spec(instance_type="kafka.m7g.xlarge")
+        assert details(begun) == ["for num.partitions, offsets.retention.minutes", "", ""]
+
+    def test_it_is_told_still_when_it_is_done(self):
+        begun = self.configuring(self.OLD)
+        done = self.configuring(self.LIVE)
+        assert details(done, progress(begun.view, begun.view.operation)) == details(begun)
+
+    def test_what_brokers_have_from_the_files_of_their_restart_is_not_called_set_at_run_time(self):
+        restart = ("num.partitions",)
+        half = self.configuring({**self.OLD, "message.max.bytes": "2000000"}, restart=restart)
+        assert details(half)[1] == "log.retention.ms; with the restart came message.max.bytes"
+        whole = self.configuring(self.LIVE, restart=restart)
+        assert details(whole)[1] == "nothing left to set; with the restart came log.retention.ms, message.max.bytes"
+
+    def test_a_thread_pool_tells_its_steps(self):
+        present, live = {"num.io.threads": "8", "num.network.threads": "5"}, {"num.network.threads": "9"}
+        assert details(self.configuring(present, {"num.io.threads": "32", **live}))[1] == (
+            "num.io.threads (in steps: 16, 32), num.network.threads"
+        )
+
+    def test_of_many_the_first_are_named(self):
+        names = [f"property.{number}" for number in range(8)]
+        assert details(self.configuring({}, {}, names))[0] == (
+            "for property.0, property.1, property.2, property.3, property.4 and 3 more"
+        )
+
+    def test_while_brokers_do_not_say_what_they_have_nothing_is_claimed(self):
+        seen = self.configuring(self.OLD)
+        silent = seen.but(settings={**seen.view.settings, 2: Unknown("node 2 did not answer")})
+        assert details(silent)[1] == ""
+
+    def test_a_larger_type_has_its_threads_from_its_restart(self):
+        live = {"num.io.threads": "16"}
+        seen = self.configuring(live, live, None, OperationKind.UPDATE_BROKER_TYPE)
+        assert details(seen)[:2] == ["", "nothing left to set; with the restart came num.io.threads"]
+
+
 def test_volumes_have_grown_when_every_broker_has_the_size():
     seen = updating(three_brokers(), OperationKind.UPDATE_BROKER_EBS_VOLUME).with_spec(volume_gib=200)
     for sizes, status in (

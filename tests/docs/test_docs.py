@@ -50,7 +50,7 @@ def help_of(name: str) -> str:
 
 
 def options(name: str) -> set[str]:
-    return {option for parameter in command(name).params for option in parameter.opts}
+    return {option for each in command(name).params for option in (*each.opts, *each.secondary_opts)}
 
 
 def test_every_setting_is_in_the_readme_and_no_other():
@@ -90,10 +90,13 @@ def test_the_help_of_a_command_has_an_example_that_is_about_it(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_readme_names_only_options_that_a_command_has(name):
+def test_the_readme_names_the_options_that_a_command_has_and_no_other(name):
     row = next(line for usage, line in rows("Commands").items() if usage.split()[1] == name)
     named = set(re.findall(r"--[a-z][a-z0-9-]+", row))
     assert named <= options(name)
+    shown = [each for each in command(name).params if isinstance(each, click.Option) and not each.hidden]
+    untold = [each.opts for each in shown if not named & {*each.opts, *each.secondary_opts}]
+    assert untold in ([], [["--json"]]), "that one is said once of all commands that print data"
     # and the arguments in the usage are as many as the command takes
     usage = next(usage for usage in rows("Commands") if usage.split()[1] == name)
     taken = [parameter for parameter in command(name).params if isinstance(parameter, click.Argument)]

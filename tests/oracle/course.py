@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import define, field
@@ -80,6 +85,33 @@ class Course:
         during = self.clusters[0]
         assert len({each["CurrentVersion"] for each in (before, during, after)}) == 3
         assert [step["StepName"] for step in self.info["OperationSteps"]] == steps
-        assert {step["StepInfo"]["StepStatus"] for step in self.info["OperationSteps"]} == {"COMPLETED"}
+        assert {status for status, _ in self.steps().values()} == {"COMPLETED"}
         assert "ErrorInfo" not in self.info
         return after
+
+    def steps(self) -> Mapping[str, tuple[str, str]]:
+        """Step -> its status, and what is told beside it, as last seen."""
+        shown = {step["StepName"]: step["StepInfo"]["StepStatus"] for step in self.info.get("OperationSteps", [])}
+        parts = {name: text.partition(": ") for name, text in shown.items()}
+        return {name: (status, detail) for name, (status, _, detail) in parts.items()}
+
+
+@contextmanager
+def followed(cluster: Cluster) -> Iterator[Callable[[], list[str]]]:
+    """What `penstock events --follow` prints of what happens from now on, by sentences."""
+    home, known = cluster.plane.home, len(cluster.events())
+    words = [*home.front, sys.executable, "-m", "penstock", "events", cluster.name, "--follow"]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "said")
+        with path.open("wb") as said:
+            process = subprocess.Popen(words, env=home.environment, cwd="/", stdout=said)
+
+        def told() -> list[str]:
+            return [line.partition("Z  ")[2] for line in path.read_text().splitlines()][known:]
+
+        try:
+            yield told
+            assert process.poll() is None, "it follows until it is ended"
+        finally:
+            process.terminate()
+            process.wait()

@@ -29,13 +29,15 @@ def tls(cluster: Cluster, member: str = "BootstrapBrokerStringTls") -> str:
     return str(cluster.plane.kafka.get_bootstrap_brokers(ClusterArn=cluster.arn).get(member, ""))
 
 
-def again(plane: Plane, address: str | None) -> None:
-    """The control plane starts anew with another `network_address`."""
+def again(plane: Plane, address: str | None) -> list[list[str]]:
+    """The control plane starts anew with another `network_address`. The batches of the roll that `plan` told before."""
     plane.home.run("down")
     plane.home.settings.pop("PENSTOCK_NETWORK_ADDRESS", None)
     if address is not None:
         plane.home.settings["PENSTOCK_NETWORK_ADDRESS"] = address
+    roll = plane.home.json("plan", "orders")["roll"]
     plane.up()
+    return [batch["nodes"] for batch in roll["batches"]] if roll else []
 
 
 def ends(cluster: Cluster) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def test_a_client_on_another_machine_produces_over_tls_at_the_shared_address(
     make_topic(local, "orders", 3)
     runs = Runs(orders)
     with loaded(local, "orders", 3) as load:
-        again(plane, other.here)
+        assert again(plane, other.here) == [["broker-1"], ["broker-2"], ["broker-3"]]
         rolled(orders, runs)
         # Who was connected has followed the brokers to their new address.
         load.advance()
@@ -83,7 +85,7 @@ def test_a_client_on_another_machine_produces_over_tls_at_the_shared_address(
     assert f"Brokers listen for clients on {other.here}" in plane.home.run("doctor", check=False).stdout
 
     runs = Runs(orders)
-    again(plane, None)
+    assert again(plane, None) == [["broker-1"], ["broker-2"], ["broker-3"]]
     rolled(orders, runs)
     assert ends(orders) == {node: {**each, "fence": ends(orders)[node]["fence"]} for node, each in before.items()}
     assert orders.client("tls") == local
@@ -179,7 +181,7 @@ def test_dual_stack_gives_every_broker_listeners_over_ipv6_by_one_roll(homes: Ca
         # What a restart of the machine does to the loopback device; a new control plane finds it so.
         loopback.remove(addresses[0])
         assert not listening(addresses[0], 20094)
-        again(plane, None)
+        assert again(plane, None) == []
         until(lambda: listening(addresses[0], 20094), "the address is back", more=orders.said)
     else:
         orders.healed("broker-1", orders.kill("broker-1"))

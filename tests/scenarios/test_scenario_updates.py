@@ -12,7 +12,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
-from oracle.course import BROKERS, Course, Runs
+from oracle.course import BROKERS, Course, Runs, followed
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, until
 
@@ -53,6 +53,12 @@ def settings(config: Mapping[str, str], *names: str) -> list[dict[str, str]]:
     return told
 
 
+def at_home(cluster: Cluster, topic: str) -> bool:
+    """By the word of the API: is every partition led by its first replica?"""
+    parts = cluster.plane.kafka.describe_topic_partitions(ClusterArn=cluster.arn, TopicName=topic)["Partitions"]
+    return len(parts) > 0 and all(each["Leader"] == each["Replicas"][0] for each in parts)
+
+
 def configure(cluster: Cluster, name: str, *revisions: str) -> str:
     """A configuration with these revisions; its ARN."""
     kafka = cluster.plane.kafka
@@ -75,11 +81,20 @@ def test_a_larger_broker_type_rolls_every_broker_once_and_no_controller(orders: 
     present = before["Provisioned"]["BrokerNodeGroupInfo"]["InstanceType"]
     larger = {"kafka.m5.large": "kafka.m5.xlarge"}.get(present, "kafka.m5.large")
     make_topic(config, "larger", 3)
-    with loaded(config, "larger", 3) as load:
+    plan = orders.plane.home.json("plan", "orders", "--roll")["roll"]
+    assert [batch["nodes"] for batch in plan["batches"]] == [[node] for node in BROKERS]
+    with loaded(config, "larger", 3) as load, followed(orders) as told:
+        began = time.monotonic()
         course = begin(orders, "update_broker_type", TargetInstanceType=larger)
         assert orders.state == "UPDATING"
         course.end()
+        took = time.monotonic() - began
+        until(lambda: any("UPDATE_COMPLETE" in each for each in told()), "its end is told", more=lambda: str(told()))
+        asked = [match for each in told() for match in re.findall(r"stop (broker \d) gracefully", each)]
         load.advance()
+    assert asked == ["broker 1", "broker 2", "broker 3"], "one sentence each, in the order of the plan"
+    assert 0.3 < plan["seconds"] / took < 3, f"it took {took:.1f} s, and this was told: {plan}"
+    until(lambda: at_home(orders, "larger"), "each partition is led by its first replica", more=orders.said)
     after = course.check_complete(before, ROLL)
     shown = [each["Provisioned"]["BrokerNodeGroupInfo"]["InstanceType"] for each in (*course.clusters[:-1], after)]
     assert list(dict.fromkeys(shown)) == [present, larger], "the old type is shown until it is done"
@@ -106,6 +121,9 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
         load.advance()
         after = course.check_complete(before, ROLL)
         assert settings(config, *names) == [tuned] * 3
+        live = "compression.type, log.retention.ms, message.max.bytes, num.io.threads (in steps: 16, 32), num.network.threads"
+        assert course.steps()["ROLL_BROKERS"] == ("COMPLETED", "nothing needs a restart")
+        assert course.steps()["SET_DYNAMIC_PROPERTIES"] == ("COMPLETED", f"{live} (in steps: 10, 11)")
         assert course.info["TargetClusterInfo"] == {"ConfigurationInfo": {"Arn": arn, "Revision": 1}}
         shown = after["Provisioned"]["CurrentBrokerSoftwareInfo"]
         assert (shown["ConfigurationArn"], shown["ConfigurationRevision"]) == (arn, 1)
@@ -114,6 +132,7 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
         load.advance()
         back.check_complete(after, ROLL)
         assert settings(config, *names) == [plain] * 3
+        assert back.steps()["ROLL_BROKERS"] == ("COMPLETED", "nothing needs a restart")
         assert back.info["SourceClusterInfo"] == {"ConfigurationInfo": {"Arn": arn, "Revision": 1}}
     runs.check_untouched()
     # No broker has stopped listening to what is set at run time (seen where a thread pool is asked for too much at once).
@@ -121,7 +140,7 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
     check(config, "live", 3, [load])
 
 
-def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_is_set_after_it(orders: Cluster) -> None:
+def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_comes_with_it(orders: Cluster) -> None:
     config, before, runs = orders.client("tls"), orders.describe(), Runs(orders)
     arn = configure(orders, "static", "offsets.retention.minutes=4711\nlog.segment.bytes=100000000")
     make_topic(config, "static", 3)
@@ -132,6 +151,13 @@ def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_is_set_after
     runs.check_rolled()
     wanted = {"offsets.retention.minutes": "4711", "log.segment.bytes": "100000000"}
     assert settings(config, *wanted) == [wanted] * 3
+    assert course.steps()["ROLL_BROKERS"] == ("COMPLETED", "for offsets.retention.minutes")
+    came = "nothing left to set; with the restart came log.segment.bytes"
+    assert course.steps()["SET_DYNAMIC_PROPERTIES"] == ("COMPLETED", came)
+    told = orders.events()
+    for number in (1, 2, 3):
+        stop = f"broker {number} needs a restart for offsets.retention.minutes: stop broker {number} gracefully"
+        assert [sentence for sentence in told if stop in sentence], told
     check(config, "static", 3, [load])
 
 

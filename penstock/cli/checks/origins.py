@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from attrs import frozen
 
@@ -45,4 +46,6 @@ def in_force(settings: Settings, flags: Collection[str], environment: Mapping[st
 def _shown(name: str, value: object) -> str | int | float | bool | None:
     if name in URLS and isinstance(value, str):
         return public(value)
+    if isinstance(value, Path):
+        return str(value.absolute())  # what a control plane says is read in other working directories, too
     return value if value is None or isinstance(value, bool | int | float) else str(value)

@@ -70,7 +70,17 @@ def control_plane(visit: Visit) -> Iterator[Finding]:
             "`penstock down`, then `penstock up --detach`; brokers go on meanwhile.",
         )
     else:
-        yield Finding("control plane", State.OK, f"It runs at {holder.endpoint} (pid {holder.pid}).")
+        where = f"It runs at {holder.endpoint} (pid {holder.pid})"
+        yield (
+            Finding(
+                "control plane",
+                State.WARNING,
+                f"{where} WITHOUT AUTHENTICATION: whoever reaches it may do everything.",
+                "`penstock down`, then `penstock up --detach` without --insecure-no-auth and PENSTOCK_INSECURE_NO_AUTH.",
+            )
+            if holder.insecure
+            else Finding("control plane", State.OK, f"{where}.")
+        )
 
 
 def _vacant(visit: Visit) -> Finding:

@@ -39,6 +39,31 @@ def endowed(spec: ClusterSpec, store: Store, compute: Compute, network_address: 
     return spec
 
 
+def foreseen(spec: ClusterSpec, network_address: str | None = None) -> tuple[ClusterSpec, tuple[str, ...]]:
+    """The spec as `endowed` will make it, as far as that can be told, and in sentences what it will do. To propose endpoints
+    claims them on the machine, so nothing is proposed here.
+
+    New endpoints beside a node's own have no ports yet, which is enough to tell who is restarted for them. A node that has
+    none of its own cannot be laid out, and is left out."""
+    if spec.removed:
+        return spec, ()
+    own, moving, lone = (tuple(place.id for place in places) for places in _lacking(spec, network_address))
+    clients, ipv6 = (dict.fromkeys(ports(spec.client_broker), 0) for ports in (client_ports, ipv6_ports))
+    shared = None if network_address is None else Endpoint(network_address, clients)
+    nodes = (evolve(place, shared=shared) if place.id in moving else place for place in spec.nodes)
+    nodes = (evolve(place, ipv6=Endpoint("::1", ipv6)) if place.id in lone else place for place in nodes)
+    at = "own addresses again" if network_address is None else f"{network_address}, with ports that are chosen first"
+    first = {
+        "an address is chosen first, and it starts there": own,
+        f"clients are to come in at {at}": [node for node in moving if node not in own],
+        "an address over IPv6 is chosen first": [node for node in lone if node not in own],
+    }
+    return (
+        evolve(spec, nodes=tuple(place for place in nodes if place.id not in own)),
+        tuple(f"{', '.join(map(str, who))}: {what}" for what, who in first.items() if who),
+    )
+
+
 def _lacking(
     spec: ClusterSpec, network_address: str | None
 ) -> tuple[Sequence[NodePlace], Sequence[NodePlace], Sequence[NodePlace]]:

@@ -29,8 +29,9 @@ ALONE = "alone: it tries the new configuration"
 ZONE_IN_PARTS = "part of its zone: together they would take a partition below its minimum"
 
 
-def planned(view: ClusterView, restarts: Sequence[Restart]) -> Roll:
-    """The roll of these nodes, as it goes where all else serves and is in sync by then."""
+def planned(view: ClusterView, restarts: Sequence[Restart], *, tried: bool = False) -> Roll:
+    """The roll of these nodes, as it goes where all else serves and is in sync by then. `tried`: as one broker goes ahead of
+    the others for a new configuration, also where nobody has asked for one."""
     wanted = {restart.node: restart for restart in restarts}
     partitions = view.partitions.value if isinstance(view.partitions, Known) else None
     away = {node.number for node in lost(view) if node.role is Role.BROKER}
@@ -38,11 +39,13 @@ def planned(view: ClusterView, restarts: Sequence[Restart]) -> Roll:
     batches: list[Batch] = []
     for zone, nodes in zones(view, wanted).items():
         left = list(nodes)
+        if not batches and (tried or untried(view)):
+            batches.append(_batch(zone, left[:1], wanted, pace, ALONE if len(left) > 1 else ""))
+            left = left[1:]
+        rest = len(left)
         while left:
-            tries = not batches and untried(view)
-            group = left[:1] if tries else together(left, partitions, away)
-            note = "" if len(group) == len(left) == len(nodes) else ALONE if tries else ZONE_IN_PARTS
-            batches.append(_batch(zone, group, wanted, pace, note))
+            group = together(left, partitions, away)
+            batches.append(_batch(zone, group, wanted, pace, "" if len(group) == rest else ZONE_IN_PARTS))
             left = [node for node in left if node not in group]
     batches += [_batch(node.zone, [node.id], wanted, pace, "") for node in controllers(view, wanted)]
     return Roll(tuple(batches), exposed(wanted, partitions or ()))

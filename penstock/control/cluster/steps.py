@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from penstock.control.cluster.health import below_full, large_enough, missing, up, whole
 from penstock.control.cluster.rebalance.ledger import detail, own_moves
 from penstock.control.cluster.rebalance.throttle import free
-from penstock.control.cluster.rules.configuration import unset
+from penstock.control.cluster.rules.configuration import named, unset, values
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation, OperationKind, Step
@@ -76,8 +76,12 @@ def _grown(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _configured(view: ClusterView, operation: OpenOperation) -> bool:
-    known = bool(view.settings) and all(isinstance(seen, Known) for seen in view.settings.values())
-    return not operation.live or (known and not unset(view, operation.live))
+    return not operation.live or (_told(view) and not unset(view, operation.live))
+
+
+def _told(view: ClusterView) -> bool:
+    """Has every broker said what its settings are?"""
+    return bool(view.settings) and all(isinstance(seen, Known) for seen in view.settings.values())
 
 
 def _kept(view: ClusterView, operation: OpenOperation) -> bool:
@@ -121,16 +125,40 @@ def progress(view: ClusterView, operation: OpenOperation) -> tuple[Step, ...]:
     for name, predicate in STEPS[operation.kind]:
         last = before.get(name, Step(name, PENDING))
         done = last.status == COMPLETED or (reached and predicate(view, operation))
-        told = _moved(last, view, operation) if name in MOVING and reached and not done else ""
+        told = _detail(last, view, operation, done=done) if reached else ""
         steps.append(Step(name, COMPLETED if done else IN_PROGRESS if reached else PENDING, told))
         reached = done
     return tuple(steps)
 
 
-def _moved(last: Step, view: ClusterView, operation: OpenOperation) -> str:
-    """How far the copying is; what was told last where this look did not see it."""
-    told = detail(view, operation.work) if operation.moves else ""
-    return last.detail if told is None else told
+def _detail(last: Step, view: ClusterView, operation: OpenOperation, *, done: bool) -> str:
+    """What is told of a step beside its status: which properties it is about, also afterwards; how far the copying is."""
+    match last.name:
+        case "ROLL_BROKERS" if operation.restart is not None:
+            return f"for {named(operation.restart)}" if operation.restart else "nothing needs a restart"
+        case "SET_DYNAMIC_PROPERTIES":
+            return last.detail or _set_live(view, operation)
+        case name if name in MOVING and not done:
+            told = detail(view, operation.work) if operation.moves else ""
+            return last.detail if told is None else told  # this look may not have seen it
+        case _:
+            return ""
+
+
+def _set_live(view: ClusterView, operation: OpenOperation) -> str:
+    """What is set at run time, as seen before any of it is. Brokers that were restarted may have it from their files."""
+    if not operation.live:
+        return "nothing to set"
+    if not _told(view):
+        return ""
+    left = unset(view, operation.live)
+    came = sorted(operation.live.keys() - left) if operation.restart != () else []
+    names = []
+    for name in sorted(operation.live.keys() - came):
+        sizes = values(name, left[name], operation.live[name]) if name in left else ()
+        names.append(f"{name} (in steps: {', '.join(sizes)})" if len(sizes) > 1 else name)
+    told = named(names) if names else "nothing left to set"
+    return f"{told}; with the restart came {named(came)}" if came else told
 
 
 def finished(steps: tuple[Step, ...]) -> bool:

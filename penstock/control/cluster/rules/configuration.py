@@ -5,11 +5,12 @@ pools go in steps that Kafka accepts, and the next one waits until every broker 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import serving, up
+from penstock.control.cluster.rebalance.words import some
 from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.configuration import steps
 from penstock.model.observation import ClusterView, Known, Unknown
@@ -28,9 +29,9 @@ def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
         if isinstance(settings, Unknown):
             draft.wait(on=f"broker {number}", because=f"its settings are not known: {settings.why}")
             return
-    values = {name: _next(name, present, wanted[name]) for name, present in unset(view, wanted).items()}
-    if values and (asked := serving(view)):
-        draft.act(Configure(asked[0], values), because=_reason(view))
+    now_set = {name: values(name, present, wanted[name])[0] for name, present in unset(view, wanted).items()}
+    if now_set and (asked := serving(view)):
+        draft.act(Configure(asked[0], now_set), because=_reason(view))
 
 
 def unset(view: ClusterView, wanted: Mapping[str, str]) -> Mapping[str, Sequence[str | None]]:
@@ -45,13 +46,19 @@ def same(name: str, present: str | None, wanted: str) -> bool:
     return present is not None and ACCEPTED[name].normal(present) == ACCEPTED[name].normal(wanted)
 
 
-def _next(name: str, present: Sequence[str | None], wanted: str) -> str:
-    """The value to set now: the wanted one, or the next size of a thread pool from where the last of the brokers is."""
+def values(name: str, present: Sequence[str | None], wanted: str) -> tuple[str, ...]:
+    """The values to set one after another, the wanted one last: a thread pool has others before it, from where the last of
+    the brokers is. `present` is what brokers have, not all the wanted one."""
     sizes = [int(each) for each in present if each is not None] if ACCEPTED[name].threads else []
     if not sizes:
-        return wanted
+        return (wanted,)
     last = max(sizes, key=lambda size: abs(size - int(wanted)))
-    return str(steps(last, int(wanted))[0])
+    return tuple(map(str, steps(last, int(wanted))))
+
+
+def named(properties: Iterable[str]) -> str:
+    """The properties in words that stay short."""
+    return some(properties, 5)
 
 
 def _reason(view: ClusterView) -> str:

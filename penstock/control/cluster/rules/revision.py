@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
+from penstock.control.cluster.rules.configuration import named
+from penstock.kafka.configuration import of_role
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OperationKind
@@ -25,4 +27,7 @@ def _reason(node: NodeId, view: ClusterView) -> str:
         and operation.target.get("node") == node.name
     ):
         return f"RebootBroker was called for {node}"
+    changed = dict.fromkeys(operation.restart or (), "") if operation is not None else {}
+    if read := of_role(changed, node.role):
+        return f"{node} needs a restart for {named(read)}"
     return f"{node} is to run a newer revision"
