@@ -138,6 +138,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         still_ours=lambda: store.term() == fence,
         probe=shown_since,
         together=ThreadPoolExecutor(ACTS_AT_ONCE, "act").map,
+        keep_quarantined=settings.keep_quarantined,
         network_address=settings.network_address,
     )
     return App(settings, store, compute, runtimes, ClusterReconciler(around), around, clock, fence)
