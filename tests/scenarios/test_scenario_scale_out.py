@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from oracle.bulk import RATES, fill, throttles
 from oracle.load import check, loaded, make_topic, topic_state
@@ -126,6 +127,8 @@ def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) 
     }
     for topic in ("before", "after", "during"):
         assert all(isr == {1, 2, 3} for _, isr in topic_state(config, topic).values()), topic
-    kept = [path.name for path in (orders.plane.home.path / "quarantine").iterdir() if orders.id in path.name]
-    assert len(kept) == 3, kept
+    kept = [each for each in orders.plane.home.json("quarantine") if each["cluster"] == orders.name]
+    assert sorted((each["node"], each["why"]) for each in kept) == [(f"broker-{n}", "retired") for n in (4, 5, 6)]
+    assert all(Path(each["path"]).is_dir() and each["goes"] > each["at"] for each in kept), kept
+    assert all(each["path"] in orders.explain() for each in kept)
     check(config, "during", 12, [load])
