@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from penstock.cli.common import all_clusters, as_json, opened, show
+from penstock.compute.base import ComputeError
 from penstock.model.ids import ClusterId
 from penstock.model.quarantine import Quarantined
 from penstock.model.spec import ClusterSpec
 from penstock.model.volume import in_words
 from penstock.settings import Settings
+
+if TYPE_CHECKING:
+    from penstock.app import App
 
 
 @click.group(invoke_without_command=True)
@@ -62,6 +66,18 @@ def as_value(volume: Quarantined, spec: ClusterSpec | None, settings: Settings) 
         "goes": goes,
         "fate": "it stays until you remove it" if goes is None else f"it goes after {goes:%Y-%m-%d %H:%M}Z",
     }
+
+
+def of(app: App, spec: ClusterSpec) -> tuple[list[dict[str, Any]], list[str]]:
+    """What lies there of one cluster, and a sentence where that cannot be known."""
+    try:
+        return [as_value(volume, spec, app.settings) for volume in app.compute.quarantined(spec.id)], []
+    except ComputeError as error:
+        return [], [unknown(str(error))]
+
+
+def unknown(why: str) -> str:
+    return f"What lies in quarantine is not known: {why}."
 
 
 def sentences(volumes: list[dict[str, Any]]) -> list[str]:

@@ -14,7 +14,7 @@ from attrs import evolve
 from penstock.cli import quarantine, volumes
 from penstock.cli import roll as rolls
 from penstock.cli.common import all_clusters, as_json, find, home_lock, opened, show, table
-from penstock.model.observation import Known, Observed, Running, Sighting
+from penstock.model.observation import Known, Observed, Running, Sighting, Unknown
 
 if TYPE_CHECKING:
     from penstock.app import App
@@ -65,7 +65,8 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
             with app.store.read() as rows:
                 operation = rows.operations.current(record.spec.id)
             doing = None if operation is None else str(operation)
-            aside = [quarantine.as_value(v, record.spec, app.settings) for v in app.compute.quarantined(record.spec.id)]
+            aside, unknown = quarantine.of(app, record.spec)
+            warnings += unknown
             told = {"operation": doing, "warnings": warnings, "nodes": nodes, "quarantine": aside}
             listed.append(_summary(record, operation) | told)
         plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
@@ -152,8 +153,9 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
         lines = explained(view, plan, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
         lines += volumes.warnings((node.id, view.volume(node.id)) for node in view.layout)
-        aside = [quarantine.as_value(volume, record.spec, app.settings) for volume in view.quarantined]
-        lines += quarantine.sentences(aside)
+        lines += quarantine.sentences([quarantine.as_value(v, record.spec, app.settings) for v in view.aside])
+        if isinstance(view.quarantined, Unknown):
+            lines.append(quarantine.unknown(view.quarantined.why))
         lines += without_effect(record.spec, properties)
         lines += not_applied(record, configuration)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]

@@ -211,7 +211,7 @@ class ClusterView:
     """How long things take here, with what this look measured; None where it did not look that deep."""
     grows_in_use: bool = True
     """Whether the provider can enlarge a filesystem while its node runs."""
-    quarantined: tuple[Quarantined, ...] = ()
+    quarantined: Observed[tuple[Quarantined, ...]] = field(default=Unknown("not looked at"))
     """What was put aside out of places of this cluster's nodes, oldest first; up to an hour old."""
     keep_quarantined: timedelta | None = None
     """For how long what retired brokers left is kept; None: until a person removes it."""
@@ -222,6 +222,11 @@ class ClusterView:
     def scaling(self) -> OpenOperation | None:
         """The open operation where it is about which brokers may have replicas."""
         return self.operation if self.operation is not None and self.operation.scales else None
+
+    @property
+    def aside(self) -> tuple[Quarantined, ...]:
+        """What is known to lie in quarantine; what is not known, nobody deletes."""
+        return self.quarantined.value if isinstance(self.quarantined, Known) else ()
 
     @property
     def work(self) -> Work:

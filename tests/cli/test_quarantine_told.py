@@ -12,7 +12,7 @@ from attrs import evolve
 from fakes.views import three_brokers
 
 from penstock.cli.checks.finding import State, Visit
-from penstock.cli.checks.places import put_aside, quarantine
+from penstock.cli.checks.places import kept, quarantine
 from penstock.compute.process.label import Label
 from penstock.model.ids import NodeId, Role
 from penstock.model.quarantine import Aside, Quarantined
@@ -89,6 +89,14 @@ def test_status_says_where_they_lie_and_until_when(house: House, orders: Cluster
     assert f"{foreign}: it lay in the place of a node that it does not belong to; it stays until you remove it" in text
 
 
+def test_a_quarantine_that_cannot_be_looked_into_hides_no_cluster(house: House, orders: ClusterSpec) -> None:
+    (house.home / "quarantine").write_text("no folder")
+    shown = house.say("status")
+    assert shown.exit_code == 0
+    assert "What lies in quarantine is not known: looking into the quarantine failed: Not a directory" in shown.stdout
+    assert "looking into the quarantine failed" in told(house.say("quarantine"))
+
+
 def test_a_person_removes_one_and_is_asked(house: House, orders: ClusterSpec) -> None:
     foreign, other = aside(house, orders, 1, "foreign"), aside(house, orders, 2, "foreign")
     refused = house.say("quarantine", "remove", foreign)
@@ -114,5 +122,5 @@ def test_the_doctor_counts_and_warns_of_doubts(house: House, orders: ClusterSpec
     (finding,) = quarantine(visit)
     assert finding.state is State.WARNING
     assert "1 of them in doubt" in finding.sentence
-    unmeasured = put_aside([Quarantined("/q/x", Aside.RETIRED, NodeId(orders.id, Role.BROKER, 4))])
+    unmeasured = kept([Quarantined("/q/x", Aside.RETIRED, NodeId(orders.id, Role.BROKER, 4))])
     assert "1 of them could not be measured" in unmeasured.sentence

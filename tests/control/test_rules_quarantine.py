@@ -7,7 +7,7 @@ from fakes.views import CLUSTER, ago, broker, three_brokers
 
 from penstock.control.cluster.rules.quarantine import quarantine
 from penstock.control.cluster.rules.removal import removal
-from penstock.model.observation import Unknown
+from penstock.model.observation import Known, Unknown
 from penstock.model.plan import Discard, Remove
 from penstock.model.quarantine import Aside, Quarantined
 from penstock.model.spec import ClusterState
@@ -22,7 +22,7 @@ def left(number, days, why=Aside.RETIRED):
 
 def seen(*volumes, keep=WEEK):
     """A healthy cluster of 100 days."""
-    return three_brokers().with_spec(created=ago(100 * DAY)).but(quarantined=volumes, keep_quarantined=keep)
+    return three_brokers().with_spec(created=ago(100 * DAY)).but(quarantined=Known(volumes), keep_quarantined=keep)
 
 
 def names(view, rule=quarantine):
@@ -58,6 +58,7 @@ def test_with_the_setting_off_only_a_removal_that_was_cut_off_goes_on():
         lambda due: due.with_status(state=ClusterState.HEALING),
         lambda due: due.rebooting(),
         lambda due: due.but(layout=()),
+        lambda due: due.but(quarantined=Unknown("the disk has errors")),
     ],
 )
 def test_nothing_goes_while_the_cluster_wants_for_something(amiss):
@@ -79,3 +80,8 @@ def test_with_the_cluster_goes_what_its_retired_brokers_left_and_no_doubt_does()
     assert names(seen(*volumes).with_spec(removed=True)) == [], "one rule does it"
     assert any(isinstance(each.action, Remove) for each in deleted.plan(removal).actions)
     assert all(volume.cluster == CLUSTER for volume in volumes)
+
+
+def test_a_deleted_cluster_is_not_gone_before_it_is_known_what_it_leaves():
+    unknown = seen().with_spec(removed=True).but(quarantined=Unknown("the disk has errors"))
+    assert unknown.text(removal).splitlines()[-1] == "waits for the quarantine: the disk has errors"

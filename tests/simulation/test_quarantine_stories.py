@@ -88,6 +88,25 @@ def test_a_volume_that_cannot_be_deleted_is_tried_again_with_the_next_look(left,
     assert len(doubts(left)) == 3
 
 
+def test_a_quarantine_that_cannot_be_read_holds_up_no_healing_and_keeps_a_deleted_cluster_in_sight(left, monkeypatch):
+    def unreadable(*_, **__):
+        raise ComputeError("looking into the quarantine failed: Input/output error; look at the disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Machine, "quarantined", unreadable)
+        left.down(61)
+        left.kill(left.node(0))
+        left.run(1)
+        left.settle(60)
+        left.delete()
+        left.run(20)
+        record = left.record()
+        assert record is not None
+        assert "Input/output error" in str(record.status.waiting)
+    left.settle(60)
+    assert len(doubts(left)) == 3
+
+
 def test_a_control_plane_that_dies_while_it_deletes_goes_on(left):
     left.down(61)
     for _ in range(20):

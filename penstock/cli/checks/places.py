@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from penstock.app import node_user, premises
+from penstock.app import node_user, premises, put_aside
 from penstock.cli.checks.finding import Finding, State, Visit
 from penstock.control.cluster.fullness import warning
 from penstock.kafka.distributions import installed, locate
@@ -89,10 +89,10 @@ def volumes(visit: Visit) -> Iterator[Finding]:
 
 
 def quarantine(visit: Visit) -> Iterator[Finding]:
-    yield put_aside(premises(visit.settings).quarantined)
+    yield kept(put_aside(visit.settings))
 
 
-def put_aside(found: Sequence[Quarantined]) -> Finding:
+def kept(found: Sequence[Quarantined]) -> Finding:
     """What lies in quarantine, and what of it a person has to judge."""
     if not found:
         return Finding("quarantine", State.OK, "Nothing lies in quarantine.")

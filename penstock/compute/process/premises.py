@@ -13,10 +13,8 @@ from penstock.compute.process.files import read_object
 from penstock.compute.process.filesystem import why_not
 from penstock.compute.process.gauge import Laid, census, uses
 from penstock.compute.process.home import Home
-from penstock.compute.process.quarantine import Quarantine
 from penstock.compute.process.run import Records, taken
 from penstock.compute.process.volumes import chosen
-from penstock.model.quarantine import Quarantined
 from penstock.model.volume import VolumeKind, VolumeUse
 
 
@@ -55,8 +53,6 @@ class Premises:
     """The volumes of the home, by kind."""
     uses: tuple[tuple[str, VolumeUse], ...]
     """How full each of them is that can be looked at: `broker 1 of <cluster>`."""
-    quarantined: tuple[Quarantined, ...]
-    """What lies in the quarantine of the home, measured."""
 
 
 def look(
@@ -92,5 +88,4 @@ def look(
         no_filesystems=why_not(),
         volumes=tuple(census(Home(home))),
         uses=tuple(uses(Home(home), Records().object)),
-        quarantined=tuple(Quarantine(Home(home)).look(measured=True)),
     )

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from attrs import evolve
 
-from penstock.compute.base import Compute
+from penstock.compute.base import Compute, ComputeError
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.canary import glimpsed
 from penstock.control.cluster.draft import PARTITIONS
@@ -69,7 +69,7 @@ class Observer:
         self._connect = admin
         self._probe = probe
         self._keep_quarantined = keep_quarantined
-        self._quarantined: tuple[Quarantined, ...] = ()
+        self._quarantined: Observed[tuple[Quarantined, ...]] = Unknown("not looked at")
         self._quarantined_at: datetime | None = None
         self._lock = Lock()
         self._reassignments: Mapping[Key, Reassignment] = {}
@@ -106,16 +106,21 @@ class Observer:
         )
         return self.deepen(view, depth, now) if depth > 1 and layout else view
 
-    def _aside(self, spec: ClusterSpec, now: datetime) -> tuple[Quarantined, ...]:
+    def _aside(self, spec: ClusterSpec, now: datetime) -> Observed[tuple[Quarantined, ...]]:
         """Days count there, so one look an hour is enough; a cluster that is being deleted is gone only when they are."""
         if spec.removed or self._quarantined_at is None or now - self._quarantined_at >= QUARANTINE_EVERY:
-            self._quarantined = tuple(self._compute.quarantined(spec.id))
+            try:
+                self._quarantined = Known(tuple(self._compute.quarantined(spec.id)))
+            except ComputeError as error:
+                self._quarantined = Unknown(str(error))
             self._quarantined_at = now
         return self._quarantined
 
     def discarded(self, names: Collection[str]) -> None:
         """These are gone, or could not be deleted: the next look into the quarantine tells."""
-        self._quarantined = tuple(volume for volume in self._quarantined if volume.name not in names)
+        if names and isinstance(self._quarantined, Known):
+            left = tuple(volume for volume in self._quarantined.value if volume.name not in names)
+            self._quarantined = Known(left)
 
     def deepen(self, view: ClusterView, depth: int, now: datetime) -> ClusterView:
         """The same look with quorum and brokers (2), and partitions (3)."""

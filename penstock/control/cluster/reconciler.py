@@ -107,7 +107,7 @@ class ClusterReconciler:
             return Verdict(BROKERS_EVERY, "paused")
         failed = record.status.state is ClusterState.FAILED and not spec.removed
         done, failures = ([], []) if failed else self._act(view, plan)
-        if spec.removed and not view.sightings and not done and not failures:
+        if spec.removed and not (view.sightings or plan.waits or done or failures):
             return self._gone(view, now)
         return self._commit(view, plan, done, failures, now)
 
@@ -292,7 +292,7 @@ class ClusterReconciler:
     def _gone(self, view: ClusterView, now: datetime) -> Verdict:
         """Nothing of the deleted cluster is left: its rows go too, but for a history entry."""
         with self._around.store.write() as rows:
-            rows.clusters.forget(view.spec.id, now, "deleted by its owner", [kept.path for kept in view.quarantined])
+            rows.clusters.forget(view.spec.id, now, "deleted by its owner", [kept.path for kept in view.aside])
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
 

@@ -16,7 +16,7 @@ from penstock.model.spec import ClusterState
 
 def quarantine(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Delete the oldest that is due."""
-    due = [volume for volume in view.quarantined if _due(volume, view, now)]
+    due = [volume for volume in view.aside if _due(volume, view, now)]
     quiet = view.status.state is ClusterState.ACTIVE and view.operation is None
     if not due or view.spec.removed or not quiet or not whole(view):
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.model.observation import ClusterView
+from penstock.model.observation import ClusterView, Unknown
 from penstock.model.plan import Discard, Remove
 
 
@@ -14,7 +14,9 @@ def removal(view: ClusterView, draft: Draft, now: datetime) -> None:
     if view.spec.removed:
         for node in sorted({*view.sightings, *view.strays}):
             draft.act(Remove(node), because="the cluster is deleted")
-        for volume in view.quarantined:
+        if isinstance(view.quarantined, Unknown):
+            draft.wait(on="the quarantine", because=view.quarantined.why)
+        for volume in view.aside:
             if volume.worthless and volume.node is not None:
                 draft.act(Discard(volume.node, volume.name), because="the cluster is deleted")
         return
