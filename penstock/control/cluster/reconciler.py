@@ -100,8 +100,7 @@ class ClusterReconciler:
             spec = endowed(record.spec, around.store, around.compute, around.network_address)
         except ComputeError as error:
             view = room.observer.look(record.spec, status, (), operation, 1, now)
-            unplaced = Plan(waits=(Waiting("addresses", str(error), heals=True),), stuck=str(error))
-            return self._commit(view, unplaced, [], [], now)
+            return self._commit(view, _unplaced(str(error)), [], [], now)
         view, plan = self.decide(spec, status, operation, now, woken=woken)
         if spec.paused or (plan.actions and not around.still_ours()):  # what is only written down, the store refuses
             return Verdict(BROKERS_EVERY, "paused")
@@ -300,6 +299,11 @@ class ClusterReconciler:
 def _resumed(status: ClusterStatus) -> ClusterStatus:
     """The status as a pass begins with it after a time in which nobody looked."""
     return evolve(status, progress_at=None) if status.state is ClusterState.CREATING else status
+
+
+def _unplaced(why: str) -> Plan:
+    """Nodes have no addresses: the provider has none to give."""
+    return Plan(waits=(Waiting("addresses", why, heals=True),), stuck=why)
 
 
 def _unprepared(spec: ClusterSpec, error: NotPrepared) -> Plan:
