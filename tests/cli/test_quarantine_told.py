@@ -111,6 +111,15 @@ def test_a_person_removes_one_and_is_asked(house: House, orders: ClusterSpec) ->
     assert set(listed(house)) == {other}
 
 
+def test_a_purge_asks_for_the_quarantine_too_and_takes_it_along(house: House, orders: ClusterSpec) -> None:
+    name = aside(house, orders, 1, "foreign")
+    refused = house.say("down", "--purge")
+    assert "and its quarantine?" in refused.stdout
+    assert set(listed(house)) == {name}
+    assert house.run("down", "--purge", "--yes").returncode == 0
+    assert not house.home.exists()
+
+
 def test_the_doctor_counts_and_warns_of_doubts(house: House, orders: ClusterSpec) -> None:
     visit = Visit(load(home=house.home, network_registry=house.root / "networks"))
     (finding,) = quarantine(visit)
