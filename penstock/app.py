@@ -19,8 +19,10 @@ from starlette.routing import Route
 
 from penstock.api.registry import handlers, slow
 from penstock.api.rooms import Rooms
+from penstock.compute.process.home import Home
 from penstock.compute.process.premises import Premises, look
 from penstock.compute.process.provider import ProcessCompute
+from penstock.compute.process.quarantine import Quarantine
 from penstock.compute.process.user import User, choose
 from penstock.control.cluster.layout import Frame
 from penstock.control.cluster.reconciler import ClusterReconciler
@@ -38,6 +40,7 @@ from penstock.kafka.versions import catalogue
 from penstock.kafka.wire import NodeAddress, mutual_tls_of, shown_since
 from penstock.model.ids import ClusterId, Role
 from penstock.model.node import Issuer, Leaf, NodeSpec
+from penstock.model.quarantine import Quarantined
 from penstock.model.spec import ClientBroker, ClusterSpec, ClusterState
 from penstock.pki.authority import Authority
 from penstock.pki.client_certificate import ClientCertificate
@@ -138,6 +141,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         still_ours=lambda: store.term() == fence,
         probe=shown_since,
         together=ThreadPoolExecutor(ACTS_AT_ONCE, "act").map,
+        keep_quarantined=settings.keep_quarantined,
         network_address=settings.network_address,
     )
     return App(settings, store, compute, runtimes, ClusterReconciler(around), around, clock, fence)
@@ -165,6 +169,11 @@ def premises(settings: Settings) -> Premises:
     """What nodes of this home would find on this machine. Nothing is made or claimed, the home included."""
     ports = sorted({port for role in Role for port in standard_ports(role, ClientBroker.TLS_PLAINTEXT).values()})
     return look(settings.home, settings.network_registry, ports, settings.volume_kind, settings.network_address)
+
+
+def put_aside(settings: Settings) -> Sequence[Quarantined]:
+    """What lies in quarantine of this home, which need not exist, measured. Raises ComputeError."""
+    return Quarantine(Home(settings.home.absolute())).look(measured=True)
 
 
 def _frame(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,12 @@ class Settings(BaseSettings):
     rebalance_after_scale: bool = Field(
         True, description="move partitions to brokers that joined; MSK leaves that to you"
     )
+    quarantine_days: int = Field(
+        7,
+        ge=0,
+        le=36_500,
+        description="days after which the volumes of brokers that left a cluster, empty, are removed; 0: never by itself",
+    )
     client_leaf_days: int = Field(397, ge=1, description="life of certificates on client listeners")
 
     @field_validator("home", "cache")
@@ -137,6 +144,11 @@ class Settings(BaseSettings):
     def volume_kind(self) -> VolumeKind | None:
         """What new volumes are; None: filesystems where the machine can, else directories."""
         return None if self.volumes is VolumeChoice.AUTO else VolumeKind(self.volumes.value)
+
+    @property
+    def keep_quarantined(self) -> timedelta | None:
+        """For how long the volumes of retired brokers are kept; None: until a person removes them."""
+        return timedelta(days=self.quarantine_days) if self.quarantine_days else None
 
     @property
     def database(self) -> str:

@@ -28,6 +28,7 @@ class Commands(click.Group):
         "events": "show",
         "logs": "show",
         "plan": "show",
+        "quarantine": "quarantine",
         "doctor": "doctor",
         "demo": "demo",
         "prepare": "prepare",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +15,9 @@ from penstock.store.homelock import Holder, HomeLock
 from penstock.store.records import ClusterRecord
 from penstock.store.store import Store
 from penstock.store.transaction import Transaction
+
+if TYPE_CHECKING:
+    from penstock.app import App
 
 LOCK_FILE = "lock"
 
@@ -56,6 +60,20 @@ def founded(chosen: Settings) -> None:
         raise click.ClickException(
             f"{chosen.home} is no home yet; `penstock up` makes one (or name another with --home)"
         )
+
+
+@contextmanager
+def opened(ctx: click.Context) -> Iterator[App]:
+    """The home, for a command that looks: no control plane is in charge in it."""
+    from penstock.app import open_home
+
+    chosen = settings(ctx)
+    founded(chosen)
+    app = open_home(in_charge(chosen, home_lock(chosen).holder()))
+    try:
+        yield app
+    finally:
+        app.close()
 
 
 def find(rows: Transaction, wanted: str) -> ClusterRecord:

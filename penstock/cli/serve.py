@@ -212,7 +212,7 @@ def down(ctx: click.Context, nodes: bool, purge: bool, yes: bool) -> None:
     chosen = settings(ctx)
     founded(chosen)
     if purge and not yes:
-        click.confirm(f"Remove every cluster of {chosen.home} with all its data?", abort=True)
+        click.confirm(f"Remove every cluster of {chosen.home} with all its data, and its quarantine?", abort=True)
     lock = home_lock(chosen)
     if (holder := lock.holder()) is not None:
         _end(holder.pid)
@@ -264,6 +264,8 @@ def _stop_nodes(chosen: Settings, *, purge: bool) -> None:
                 if purge:
                     app.compute.remove(node, app.fence)
         if purge:
+            for volume in app.compute.quarantined():
+                app.compute.discard(volume.name)
             app.compute.release()
         names = ", ".join(record.spec.name for record in all_clusters(app.store)) or "no cluster"
         click.echo(f"nodes of {names} are {'removed' if purge else 'stopped'}")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import evolve
 
+from penstock.cli import quarantine, volumes
 from penstock.cli import roll as rolls
-from penstock.cli import volumes
-from penstock.cli.common import all_clusters, as_json, find, founded, home_lock, in_charge, settings, show, table
-from penstock.model.observation import Known, Observed, Running, Sighting
+from penstock.cli.common import all_clusters, as_json, find, home_lock, opened, show, table
+from penstock.model.observation import Known, Observed, Running, Sighting, Unknown
 
 if TYPE_CHECKING:
     from penstock.app import App
@@ -31,19 +30,6 @@ FOLLOWED = 1000
 """Lines from the end that are compared between two looks at a log."""
 
 
-@contextmanager
-def _opened(ctx: click.Context) -> Iterator[App]:
-    from penstock.app import open_home
-
-    chosen = settings(ctx)
-    founded(chosen)
-    app = open_home(in_charge(chosen, home_lock(chosen).holder()))
-    try:
-        yield app
-    finally:
-        app.close()
-
-
 @click.command()
 @click.argument("cluster", required=False)
 @as_json
@@ -54,7 +40,7 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
     Example: penstock status orders"""
     from penstock.control.cluster.sentences import describe
 
-    with _opened(ctx) as app:
+    with opened(ctx) as app:
         holder = home_lock(app.settings).holder()
         if cluster is None:
             records = all_clusters(app.store)
@@ -79,7 +65,10 @@ def status(ctx: click.Context, cluster: str | None, as_json: bool) -> None:
             with app.store.read() as rows:
                 operation = rows.operations.current(record.spec.id)
             doing = None if operation is None else str(operation)
-            listed.append(_summary(record, operation) | {"operation": doing, "warnings": warnings, "nodes": nodes})
+            aside, unknown = quarantine.of(app, record.spec)
+            warnings += unknown
+            told = {"operation": doing, "warnings": warnings, "nodes": nodes, "quarantine": aside}
+            listed.append(_summary(record, operation) | told)
         plane = {"serving": holder.endpoint, "pid": holder.pid, "insecure": holder.insecure} if holder else None
         show({"control_plane": plane, "clusters": listed}, as_json, lambda: _status_text(plane, listed))
 
@@ -121,6 +110,7 @@ def _status_text(plane: dict[str, Any] | None, listed: list[dict[str, Any]]) -> 
         lines += [f"  {one['operation']}"] if one["operation"] else []
         lines += [f"  it {wait}" for wait in one["waiting"]]
         lines += [f"  {warning}" for warning in one["warnings"]]
+        lines += [f"  {sentence}" for sentence in quarantine.sentences(one["quarantine"])]
         rows: list[tuple[str, ...]] = [
             ("  " + n["node"], n["zone"], n["address"] or "-", n["doing"]) for n in one["nodes"]
         ]
@@ -152,7 +142,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
     from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
     from penstock.kafka.properties_file import parse
 
-    with _opened(ctx) as app:
+    with opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
             last = rows.events.last(record.spec.id, 5)
@@ -163,6 +153,9 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
         lines = explained(view, plan, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
         lines += volumes.warnings((node.id, view.volume(node.id)) for node in view.layout)
+        lines += quarantine.sentences([quarantine.as_value(v, record.spec, app.settings) for v in view.aside])
+        if isinstance(view.quarantined, Unknown):
+            lines.append(quarantine.unknown(view.quarantined.why))
         lines += without_effect(record.spec, properties)
         lines += not_applied(record, configuration)
         lines += [f"{event.at:%H:%M:%S}Z: {event.sentence}." for event in last]
@@ -182,7 +175,7 @@ def plan(ctx: click.Context, cluster: str, as_if: bool, as_json: bool) -> None:
     from penstock.model.ids import Role
     from penstock.model.plan import Restart
 
-    with _opened(ctx) as app:
+    with opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
         view, planned, _ = _decided(app, record)
@@ -214,7 +207,7 @@ def events(ctx: click.Context, cluster: str, follow: bool, as_json: bool) -> Non
     """The history of a cluster, one sentence a pass. As JSON: an array; with --follow an object on each line.
 
     Example: penstock events orders --follow"""
-    with _opened(ctx) as app:
+    with opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
         if as_json and not follow:
@@ -259,7 +252,7 @@ def logs(ctx: click.Context, cluster: str, node: str, lines: int, follow: bool, 
     """A node's own log: NODE is broker-1, controller-10001, or a number. As JSON: an array; with --follow a string on each line.
 
     Example: penstock logs orders broker-2 --follow"""
-    with _opened(ctx) as app:
+    with opened(ctx) as app:
         with app.store.read() as rows:
             record = find(rows, cluster)
         names = {place.id.name: place.id for place in record.spec.nodes}

@@ -14,6 +14,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.observation import Observed, Sighting
 from penstock.model.plan import How
+from penstock.model.quarantine import Quarantined
 from penstock.model.spec import Endpoint
 
 
@@ -99,14 +100,19 @@ class Compute(Protocol):
         A run that was ended AS_FUTILE is seen like one that ended by itself soon after its start."""
 
     def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
-        """Process, directory, volume. A volume whose label does not match goes to quarantine, and with `keep` any does; its
-        new place is returned."""
+        """Process, directory, volume. A volume whose label does not match goes to quarantine, and with `keep` any does: the
+        node has left its cluster, empty. Its new place is returned."""
 
     def path(self, node: NodeId, name: str) -> str:
         """The real path of a file of the node, as the node itself sees it."""
 
-    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
-        """Where volumes of the cluster lie that were kept because their owner was in doubt."""
+    def quarantined(self, cluster: ClusterId | None = None, *, measured: bool = False) -> Sequence[Quarantined]:
+        """Volumes that were put aside, out of places of the cluster or of all nodes, oldest first; `measured`: with what each
+        takes on its disk. Only looks. RETIRED is said of what is proved to be the retired node's own, and of nothing else."""
+
+    def discard(self, name: str) -> None:
+        """Delete one of them, for good; nothing where there is none of that name. One that is cut off is seen as REMOVED
+        until the next finishes it. No fence: what lies there is in nobody's use."""
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
         """The last lines of the node's own log; empty where there is none."""

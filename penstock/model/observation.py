@@ -5,7 +5,7 @@ Every observed field is `Known(value)` or `Unknown(why)`; a rule that disrupts s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from attrs import field, frozen
@@ -13,6 +13,7 @@ from attrs import field, frozen
 from penstock.model.ids import NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.operation import OpenOperation, Work
+from penstock.model.quarantine import Quarantined
 from penstock.model.rebalance import Balance, Traffic
 from penstock.model.spec import ClusterSpec, ClusterStatus, Pace
 from penstock.model.volume import VolumeUse
@@ -210,6 +211,10 @@ class ClusterView:
     """How long things take here, with what this look measured; None where it did not look that deep."""
     grows_in_use: bool = True
     """Whether the provider can enlarge a filesystem while its node runs."""
+    quarantined: Observed[tuple[Quarantined, ...]] = field(default=Unknown("not looked at"))
+    """What was put aside out of places of this cluster's nodes, oldest first; up to an hour old."""
+    keep_quarantined: timedelta | None = None
+    """For how long what retired brokers left is kept; None: until a person removes it."""
     depth: int = 1
     """1: nodes; 2: and quorum and brokers; 3: and partitions."""
 
@@ -217,6 +222,11 @@ class ClusterView:
     def scaling(self) -> OpenOperation | None:
         """The open operation where it is about which brokers may have replicas."""
         return self.operation if self.operation is not None and self.operation.scales else None
+
+    @property
+    def aside(self) -> tuple[Quarantined, ...]:
+        """What is known to lie in quarantine; what is not known, nobody deletes."""
+        return self.quarantined.value if isinstance(self.quarantined, Known) else ()
 
     @property
     def work(self) -> Work:

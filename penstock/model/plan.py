@@ -263,6 +263,18 @@ class Remove:
         return f"remove {self.target}"
 
 
+@frozen
+class Discard:
+    """Delete for good what the node left in quarantine."""
+
+    target: NodeId
+    name: str
+    """Of the quarantined volume."""
+
+    def __str__(self) -> str:
+        return f"delete the volume {self.name} in quarantine"
+
+
 Action = (
     Start
     | Stop
@@ -283,6 +295,7 @@ Action = (
     | Retire
     | Lead
     | Remove
+    | Discard
 )
 
 

@@ -176,8 +176,8 @@ class TestFilesystems:
         with pytest.raises(ComputeError, match="belongs to broker-2"):
             disks.compute.start(one, [], fence=1)
         (kept,) = disks.compute.quarantined(CLUSTER)
-        assert kept.endswith("-broker-1-foreign")
-        assert disks.in_quarantine(kept)["record"] == b"broker 2"
+        assert kept.name.endswith("-broker-1-foreign")
+        assert disks.in_quarantine(kept.path)["record"] == b"broker 2"
         assert mounts(disks.root) == [], "what lies in quarantine is not in use"
 
     def test_a_filesystem_that_went_read_only_is_mounted_afresh_by_the_next_start(self, disks: FilesystemWorld) -> None:

@@ -14,6 +14,7 @@ from fakes.worlds import CLUSTER, ProcessWorld, broker, eventually, gone, runnin
 
 from penstock.compute.base import ComputeError
 from penstock.compute.process import files, loopback, volumes
+from penstock.compute.process.label import LABEL
 from penstock.compute.process.provider import ProcessCompute
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, File
@@ -153,7 +154,7 @@ def test_a_disk_that_fills_while_a_volume_is_made_leaves_no_half_volume(
     real = files.write
 
     def full(path: Path, *rest: object, **more: object) -> None:
-        if path.name == volumes.LABEL:
+        if path.name == LABEL:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         real(path, *rest, **more)  # type: ignore[arg-type]
 
@@ -193,7 +194,7 @@ def test_a_volume_without_a_label_is_kept_aside(world: ProcessWorld) -> None:
     world.compute.start(node, [], fence=1)
     world.put(node.id, "record", b"acknowledged")
     world.compute.stop(node.id, How.AT_ONCE, fence=1)
-    (world.home.place(node.id).volume / volumes.LABEL).unlink()
+    (world.home.place(node.id).volume / LABEL).unlink()
     place = world.compute.remove(node.id, fence=1)
     assert place is not None
     assert place.endswith("-broker-1-unlabelled")

@@ -13,7 +13,8 @@ from fakes.disks import cannot, cram
 from fakes.worlds import CLUSTER, ProcessWorld, broker, ended, eventually, larger, sees, specify, use
 
 from penstock.compute.base import ComputeError
-from penstock.compute.process import filesystem, volumes
+from penstock.compute.process import filesystem
+from penstock.compute.process.label import LABEL
 from penstock.compute.process.premises import look
 from penstock.model import volume
 from penstock.model.observation import Absent, Running
@@ -113,7 +114,7 @@ class TestDirectories:
     def test_a_volume_from_before_sizes_were_written_down_gets_one_at_the_next_start(self, world: ProcessWorld) -> None:
         node = specify(world, broker(1))
         world.compute.start(node, [], fence=1)
-        label = world.home.place(node.id).volume / volumes.LABEL
+        label = world.home.place(node.id).volume / LABEL
         record = json.loads(label.read_bytes())
         label.write_text(json.dumps({name: record[name] for name in ("cluster", "node", "incarnation")}))
         assert use(world, node.id).size == 0

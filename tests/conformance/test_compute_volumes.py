@@ -9,8 +9,9 @@ from fakes.worlds import CLUSTER, World, broker, larger, running, sees, specify,
 from penstock.compute.base import ComputeError, StaleFence
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, File, NodeSpec
-from penstock.model.observation import Bereft
+from penstock.model.observation import Bereft, Running
 from penstock.model.plan import How
+from penstock.model.quarantine import Aside
 
 
 def swapped(world: World) -> NodeSpec:
@@ -29,7 +30,7 @@ def test_swapped_volumes_are_never_used_and_never_deleted(world: World) -> None:
     with pytest.raises(ComputeError, match="belongs to broker-2"):
         world.compute.start(one, [], fence=1)
     (kept,) = world.compute.quarantined(CLUSTER)
-    assert world.in_quarantine(kept)["mine"] == b"broker 2"
+    assert world.in_quarantine(kept.path)["mine"] == b"broker 2"
 
 
 def test_a_node_that_lost_its_volume_starts_afresh_only_as_another(world: World) -> None:
@@ -54,7 +55,7 @@ def test_a_volume_of_another_incarnation_is_quarantined(world: World) -> None:
     with pytest.raises(ComputeError):
         world.compute.start(evolve(node, incarnation="newer"), [], fence=1)
     (kept,) = world.compute.quarantined(CLUSTER)
-    assert world.in_quarantine(kept)["old"] == b"of a disk that came back"
+    assert world.in_quarantine(kept.path)["old"] == b"of a disk that came back"
 
 
 def test_a_volume_is_formatted_once(world: World) -> None:
@@ -72,8 +73,29 @@ def test_removal_keeps_a_volume_whose_owner_is_in_doubt(world: World) -> None:
     place = world.compute.remove(one.id, fence=1)
     assert place is not None
     assert world.in_quarantine(place)["mine"] == b"broker 2"
-    assert world.compute.quarantined(CLUSTER) == [place]
+    (kept,) = world.compute.quarantined(CLUSTER)
+    assert (kept.path, kept.why, kept.node, kept.worthless) == (place, Aside.FOREIGN, one.id, False)
     assert world.compute.quarantined(ClusterId("other-1")) == []
+
+
+def test_what_a_node_leaves_that_left_its_cluster_is_known_for_that_until_it_is_deleted(world: World) -> None:
+    node = specify(world, broker(4))
+    world.compute.start(node, [], fence=1)
+    world.put(node.id, "record", b"x" * 9000)
+    place = world.compute.remove(node.id, fence=1, keep=True)
+    assert place is not None
+    (kept,) = world.compute.quarantined()
+    assert (kept.path, kept.why, kept.node, kept.occupied) == (place, Aside.RETIRED, node.id, None)
+    assert kept.worthless
+    (measured,) = world.compute.quarantined(CLUSTER, measured=True)
+    assert (measured.occupied or 0) >= 9000
+    world.compute.start(evolve(node, incarnation="another"), [], fence=1)
+    world.compute.discard("nothing-of-that-name")
+    assert world.in_quarantine(place)["record"] == b"x" * 9000
+    for _ in range(2):
+        world.compute.discard(kept.name)
+        assert world.compute.quarantined() == []
+    assert isinstance(sees(world, node.id), Running), "the node of the same number is another's business"
 
 
 def size_of(world: World, node: NodeId) -> int:

@@ -13,6 +13,7 @@ from penstock.model.plan import (
     Ballast,
     Cancel,
     Configure,
+    Discard,
     Grow,
     How,
     Lead,
@@ -62,6 +63,9 @@ class Recorder:
     def remove(self, node, fence, *, keep=False):
         self._note("remove", node.name, fence)
         return "/quarantine/7"
+
+    def discard(self, name):
+        self._note("discard", name)
 
     def path(self, node, name):
         return f"/nodes/{node.name}/{name}"
@@ -133,6 +137,7 @@ def test_what_each_action_calls():
         RemoveVoter(controller(1), "lost"),
         AddVoter(controller(1), "fresh", {"CONTROLLER": ("127.0.0.9", 9093)}),
         Remove(broker(3)),
+        Discard(broker(4), "7-broker-4-retired"),
     )
     assert recorder.calls == snapshot(
         [
@@ -148,6 +153,7 @@ def test_what_each_action_calls():
             ("remove voter", 10001, "lost"),
             ("add voter", 10001, "fresh", {"CONTROLLER": ("127.0.0.9", 9093)}),
             ("remove", "broker-3", 7),
+            ("discard", "7-broker-4-retired"),
         ]
     )
     assert not failures

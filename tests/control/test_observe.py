@@ -33,6 +33,9 @@ class Scene:
     def sightings(self, cluster):
         return self.view.sightings
 
+    def quarantined(self, cluster):
+        return []
+
     def quorum(self):
         return self._told("quorum", self.view.quorum)
 

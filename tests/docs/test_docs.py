@@ -50,7 +50,10 @@ def help_of(name: str) -> str:
 
 
 def options(name: str) -> set[str]:
-    return {option for each in command(name).params for option in (*each.opts, *each.secondary_opts)}
+    """Of a command, and of the commands below it."""
+    found = command(name)
+    parameters = [*found.params, *(each for sub in getattr(found, "commands", {}).values() for each in sub.params)]
+    return {option for each in parameters for option in (*each.opts, *each.secondary_opts)}
 
 
 def test_every_setting_is_in_the_readme_and_no_other():

@@ -17,6 +17,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
 from penstock.model.observation import Absent, Bereft, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
+from penstock.model.quarantine import Aside, Quarantined
 from penstock.model.spec import Endpoint
 from penstock.model.volume import VolumeKind, VolumeUse
 
@@ -31,6 +32,8 @@ class MemoryCompute:
     volumes: dict[NodeId, Volume] = field(factory=dict)
     kept: dict[str, Volume] = field(factory=dict)
     """The quarantine, by place."""
+    aside: list[Quarantined] = field(factory=list)
+    """What is known of each in it."""
     misbehaviour: dict[NodeId, Misbehaviour] = field(factory=dict)
     crash_after: int | None = None
     """The control plane crashes after so many further verbs (0: the next one)."""
@@ -67,6 +70,7 @@ class MemoryCompute:
             self.places,
             self.volumes,
             self.kept,
+            self.aside,
             self.misbehaviour,
             None,
             self.events,
@@ -189,16 +193,27 @@ class MemoryCompute:
         moved = None
         if volume is not None:
             own = (volume.cluster, volume.node) == (node.cluster, node.name)
-            if keep or not own or (place is not None and volume.incarnation != place.spec.incarnation):
-                moved = self._put_away(node, volume)
+            if not own or (place is not None and volume.incarnation != place.spec.incarnation):
+                moved = self._put_away(node, volume, Aside.FOREIGN)
+            elif keep:
+                moved = self._put_away(node, volume, Aside.UNPROVED if place is None else Aside.RETIRED)
         self._done()
         return moved
 
     def path(self, node: NodeId, name: str) -> str:
         return f"/memory/nodes/{node.cluster}/{node.name}/files/{name}"
 
-    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
-        return [path for path in sorted(self.kept) if f"-{cluster}-" in path]
+    def quarantined(self, cluster: ClusterId | None = None, *, measured: bool = False) -> Sequence[Quarantined]:
+        found = [
+            evolve(seen, occupied=_bytes(self.kept[seen.path].content) if measured else None) for seen in self.aside
+        ]
+        return [seen for seen in found if cluster in (None, seen.cluster)]
+
+    def discard(self, name: str) -> None:
+        for seen in [seen for seen in self.aside if seen.name == name]:
+            self.aside.remove(seen)
+            del self.kept[seen.path]
+        self._done()
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
         place = self.places.get(node)
@@ -241,16 +256,18 @@ class MemoryCompute:
             fresh.ballast = _use_of(fresh).ballast_due
             self.volumes[node.id] = fresh
         elif (there.cluster, there.node, there.incarnation) != (node.id.cluster, node.id.name, node.incarnation):
-            moved = self._put_away(node.id, self.volumes.pop(node.id))
+            moved = self._put_away(node.id, self.volumes.pop(node.id), Aside.FOREIGN)
             raise ComputeError(
                 f"the volume in the place of {node.id} belongs to {there.node} of {there.cluster}; it lies in {moved}"
             )
         else:
             there.gib = max(there.gib, node.resources.volume_gib)
 
-    def _put_away(self, node: NodeId, volume: Volume) -> str:
-        path = f"/memory/quarantine/{len(self.kept):04}-{node.cluster}-{node.name}-foreign"
+    def _put_away(self, node: NodeId, volume: Volume, why: Aside) -> str:
+        self._pids += 1  # a number that nobody else has
+        path = f"/memory/quarantine/{self._pids:08}-{node.cluster}-{node.name}-{why}"
         self.kept[path] = volume
+        self.aside.append(Quarantined(path, why, node, self.clock()))
         return path
 
     def _write(self, place: Place, node: NodeSpec, applies: tuple[Applies, ...], leaves: Sequence[IssuedLeaf]) -> None:

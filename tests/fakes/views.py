@@ -289,6 +289,7 @@ def brokers_of(count: int, spec: ClusterSpec | None = None) -> Seen:
                     for turned in [replicas[index % len(replicas) :] + replicas[: index % len(replicas)]]
                 )
             ),
+            quarantined=Known(()),
             depth=3,
         )
     )

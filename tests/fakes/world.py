@@ -15,6 +15,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
 from penstock.model.observation import Absent, Bereft, Gone, Known, Observed, Running, Sighting, Unknown
 from penstock.model.plan import How
+from penstock.model.quarantine import Aside, Quarantined
 from penstock.model.spec import Endpoint
 from penstock.model.volume import VolumeKind, VolumeUse
 
@@ -87,7 +88,11 @@ class Machine:
     sizes: dict[NodeId, int] = field(factory=dict)
     """GiB of each node's volume."""
     kept: dict[NodeId, list[str]] = field(factory=dict)
-    """Incarnations of its volumes that are in quarantine."""
+    """Incarnations of its volumes that were put into quarantine."""
+    quarantine: list[Quarantined] = field(factory=list)
+    """What lies there."""
+    discarding: Quarantined | None = None
+    """What is being deleted there."""
     used: dict[NodeId, int] = field(factory=dict)
     """Bytes that lie in it; none where nothing is said. In a full volume a run ends soon after its start."""
     ballasts: dict[NodeId, int] = field(factory=dict)
@@ -256,6 +261,8 @@ class Machine:
         volume = self.volumes.pop(node, None)
         if keep and volume is not None:
             self.kept.setdefault(node, []).append(volume)
+            path = f"/quarantine/{len(self.verbs)}-{volume}"
+            self.quarantine.append(Quarantined(path, Aside.RETIRED, node, self.now))
         self.verbs.append(f"{verb} {node}")
         self.called()
         return f"/quarantine/{volume}" if keep and volume is not None else None
@@ -263,8 +270,16 @@ class Machine:
     def path(self, node: NodeId, name: str) -> str:
         return f"/memory/{node.name}/{name}"
 
-    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
-        return []
+    def quarantined(self, cluster: ClusterId | None = None, *, measured: bool = False) -> Sequence[Quarantined]:
+        return [volume for volume in self.quarantine if cluster in (None, volume.cluster)]
+
+    def discard(self, name: str) -> None:
+        self.discarding = next((volume for volume in self.quarantine if volume.name == name), None)
+        if self.discarding is not None and self.discarding.node is not None:
+            self.before("discard", self.discarding.node)
+            self.quarantine.remove(self.discarding)
+            self.verbs.append(f"discard {name}")
+        self.called()
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
         process = self.process(node)

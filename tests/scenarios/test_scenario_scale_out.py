@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from oracle.bulk import RATES, fill, throttles
 from oracle.load import check, loaded, make_topic, topic_state
@@ -49,6 +50,8 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     shrink(orders, config, after)
     check(config, "before", 12, [load])
     orders.delete()
+    left = [path.name for path in (orders.plane.home.path / "quarantine").iterdir() if orders.id in path.name]
+    assert left == [], "what retired brokers left goes with their cluster"
 
 
 def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Plane) -> None:
@@ -126,6 +129,9 @@ def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) 
     }
     for topic in ("before", "after", "during"):
         assert all(isr == {1, 2, 3} for _, isr in topic_state(config, topic).values()), topic
-    kept = [path.name for path in (orders.plane.home.path / "quarantine").iterdir() if orders.id in path.name]
-    assert len(kept) == 3, kept
+    kept = [each for each in orders.plane.home.json("quarantine") if each["cluster"] == orders.name]
+    assert sorted((each["node"], each["why"]) for each in kept) == [(f"broker-{n}", "retired") for n in (4, 5, 6)]
+    assert all(Path(each["path"]).is_dir() and each["goes"] > each["at"] for each in kept), kept
+    told = orders.explain()
+    assert all(each["path"] in told for each in kept), told
     check(config, "during", 12, [load])

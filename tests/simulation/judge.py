@@ -14,6 +14,7 @@ from penstock.control.cluster.health import missing
 from penstock.control.cluster.sentences import explained
 from penstock.model.ids import NodeId, Role
 from penstock.model.operation import OperationKind, OperationState
+from penstock.model.quarantine import Aside
 from penstock.model.rebalance import Key
 from penstock.model.spec import ClusterSpec, ClusterState
 from penstock.store.records import OperationRecord
@@ -60,6 +61,8 @@ class Judge:
     """Nodes whose storage was put away in this pass."""
     grown: int = 0
     """The last pass in which storage was made larger that was in use."""
+    discarded: int = 0
+    """The last pass in which something was deleted in quarantine."""
 
     # -- what it is told
 
@@ -90,7 +93,7 @@ class Judge:
         """Asked before each verb."""
         deleted = self.play.deleted
         assert deleted or verb != "remove", f"{node} of a cluster that should exist was removed"
-        assert not deleted or verb == "remove", f"{verb} {node} of a deleted cluster"
+        assert not deleted or verb in ("remove", "discard"), f"{verb} {node} of a deleted cluster"
         process = self.play.machine.process(node)
         match verb:
             case "start":
@@ -126,6 +129,18 @@ class Judge:
                 assert not away, f"the volume of {node} is grown while {away} do not serve"
                 assert self.grown < self.play.passes, f"the volume of {node} is grown beside another one"
                 self.grown = self.play.passes
+            case "discard":
+                volume, keep = self.play.machine.discarding, self.play.keep_quarantined
+                assert volume is not None
+                assert node.cluster == self.play.cluster, f"{volume.path} is of another cluster"
+                assert volume.why is Aside.RETIRED, f"{volume.path} is in doubt and was deleted"
+                if not deleted:
+                    assert volume.at is not None
+                    assert keep is not None
+                    assert volume.at + keep <= self.play.machine.now, f"{volume.path} was deleted too early"
+                    assert self.play.whole(leaders=False), f"{volume.path} was deleted while the cluster was not whole"
+                    assert self.discarded < self.play.passes, f"{volume.path} was deleted beside another one"
+                self.discarded = self.play.passes
             case "quarantine":
                 assert node in self._spec().retired, f"the volume of {node} was put away, and it has not retired"
                 assert process is None, f"the volume of {node} was taken from under it"

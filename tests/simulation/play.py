@@ -51,6 +51,8 @@ class Play:
     """The setting, as the next control plane reads it."""
     patience: float = 600.0
     """Seconds without progress after which an operation is given up: the setting."""
+    keep_quarantined: timedelta | None = None
+    """The setting, as the next control plane reads it."""
     written: int = 64 * 1024
     """Bytes a second that producers write to each partition."""
     cluster: ClusterId = field(factory=lambda: ClusterId(f"{uuid4()}-1"))
@@ -110,6 +112,7 @@ class Play:
                 operation_patience=timedelta(seconds=self.patience),
                 still_ours=lambda: self.store.term() == term,
                 network_address=self.network_address,
+                keep_quarantined=self.keep_quarantined,
             )
         )
         self._woken = True

@@ -19,6 +19,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("disk", places.disk),
     ("volumes", places.volumes),
     ("new volumes", places.new_volumes),
+    ("quarantine", places.quarantine),
     ("encryption", places.encryption),
     ("user", places.user),
     ("addresses", network.addresses),

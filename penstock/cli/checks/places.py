@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
 
-from penstock.app import node_user, premises
+from penstock.app import node_user, premises, put_aside
 from penstock.cli.checks.finding import Finding, State, Visit
 from penstock.control.cluster.fullness import warning
 from penstock.kafka.distributions import installed, locate
 from penstock.kafka.java import JavaError, find_java, reachable
 from penstock.kafka.versions import newest
+from penstock.model.quarantine import Quarantined
 from penstock.model.volume import VolumeKind, VolumeUse, in_words
 from penstock.settings import VolumeChoice
 
@@ -85,6 +86,25 @@ def volumes(visit: Visit) -> Iterator[Finding]:
         yield promised(laid.kind, laid.count, laid.promised, laid.taken, free)
     for node, use in seen.uses:
         yield from ailing(node, use)
+
+
+def quarantine(visit: Visit) -> Iterator[Finding]:
+    yield kept(put_aside(visit.settings))
+
+
+def kept(found: Sequence[Quarantined]) -> Finding:
+    """What lies in quarantine, and what of it a person has to judge."""
+    if not found:
+        return Finding("quarantine", State.OK, "Nothing lies in quarantine.")
+    unknown = sum(volume.occupied is None for volume in found)
+    more = f", and {unknown} of them could not be measured" if unknown else ""
+    taken = in_words(sum(volume.occupied or 0 for volume in found))
+    said = f"{len(found)} volume{'' if len(found) == 1 else 's'} in quarantine, {taken} on the disk{more}"
+    doubtful = sum(not volume.worthless for volume in found)
+    if not doubtful:
+        return Finding("quarantine", State.OK, f"{said}: what brokers left that left their cluster.")
+    fix = "`penstock quarantine` says why each lies there: put back what is missed, remove what nobody needs."
+    return Finding("quarantine", State.WARNING, f"{said}; {doubtful} of them in doubt, which stay.", fix)
 
 
 def file_system(path: Path, mounts: list[tuple[str, str]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -70,6 +71,15 @@ def make(image: Path, size: int, content: Path) -> None:
 
 def mounted(point: Path) -> bool:
     return os.path.ismount(point)
+
+
+def mounts_below(folder: Path) -> list[str]:
+    """Where something is mounted inside a folder. Deleting the folder would delete what lies there."""
+    inside = f"{folder.resolve()}{os.sep}".encode()
+    points = (line.split(b" ")[1] for line in Path("/proc/self/mounts").read_bytes().splitlines())
+    # An odd character stands there as its number, `\040` for a space (proc(5)).
+    plain = (re.sub(rb"\\([0-7]{3})", lambda odd: bytes([int(odd[1], 8)]), point) for point in points)
+    return [os.fsdecode(point) for point in plain if point.startswith(inside)]
 
 
 def mount(image: Path, point: Path) -> None:

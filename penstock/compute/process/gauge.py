@@ -19,7 +19,7 @@ from penstock.compute.process import ballast, filesystem
 from penstock.compute.process.ballast import BLOCK
 from penstock.compute.process.files import write
 from penstock.compute.process.home import Home, Place
-from penstock.compute.process.volumes import LABEL, Label
+from penstock.compute.process.label import LABEL, Label
 from penstock.model.ids import NodeId
 from penstock.model.volume import GIB, VolumeKind, VolumeUse
 

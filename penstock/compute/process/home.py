@@ -7,7 +7,7 @@ nodes/<cluster>/<node>/files/ the node's files, `@node@`; the node may read them
 nodes/<cluster>/<node>/work/  the node's working directory and HOME; its own
 volumes/<cluster>/<node>/     a directory: volume.json (whose), ballast, and data/, `@volume@`; data is the node's own
                               a filesystem: volume.json, image, and disk/ where it is mounted, with the three of a directory
-quarantine/<when>-<cluster>-<node>-<why>/
+quarantine/<when>-<cluster>-<node>-<why>/  a volume that was put aside (`quarantine.py`)
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
 from penstock.model.observation import Observed, Sighting
 from penstock.model.plan import How
+from penstock.model.quarantine import Quarantined
 from penstock.model.spec import Endpoint
 from penstock.model.volume import VolumeKind
 
@@ -222,8 +223,11 @@ class ProcessCompute:
     def path(self, node: NodeId, name: str) -> str:
         return str(files.inside(self._home.place(node).files, name))
 
-    def quarantined(self, cluster: ClusterId) -> Sequence[str]:
-        return self._volumes.quarantined(cluster)
+    def quarantined(self, cluster: ClusterId | None = None, *, measured: bool = False) -> Sequence[Quarantined]:
+        return self._volumes.quarantine.look(cluster, measured=measured)
+
+    def discard(self, name: str) -> None:
+        self._volumes.quarantine.discard(name)
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
         log = self._home.place(node).log

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from penstock.compute.base import ComputeError
 from penstock.compute.process import filesystem
@@ -24,36 +22,12 @@ from penstock.compute.process.files import (
     write,
 )
 from penstock.compute.process.home import PASSABLE, Home, Place
+from penstock.compute.process.label import LABEL, Label, read
+from penstock.compute.process.quarantine import Quarantine
 from penstock.compute.process.user import User
-from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, NodeSpec
+from penstock.model.quarantine import Aside
 from penstock.model.volume import GIB, VolumeKind
-
-LABEL = "volume.json"
-
-
-@frozen
-class Label:
-    """Whose volume it is, and what it is. Equal labels (cluster, node, incarnation) or it is a stranger's."""
-
-    cluster: str
-    node: str
-    incarnation: str
-    kind: VolumeKind = field(default=VolumeKind.DIRECTORY, eq=False)
-    gib: int | None = field(default=None, eq=False)
-    """The largest size that was ever wanted; None in labels from before sizes were written down."""
-
-    @classmethod
-    def read(cls, content: bytes) -> Label:
-        """Raises ValueError, KeyError and TypeError where it is none."""
-        record = json.loads(content)
-        kind = VolumeKind(record.get("kind", VolumeKind.DIRECTORY))
-        return cls(record["cluster"], record["node"], record["incarnation"], kind, record.get("gib"))
-
-    @property
-    def content(self) -> bytes:
-        whose = {"cluster": self.cluster, "node": self.node, "incarnation": self.incarnation}
-        return json.dumps({**whose, "kind": self.kind, "gib": self.gib}).encode()
 
 
 class Foreign(ComputeError):
@@ -62,6 +36,10 @@ class Foreign(ComputeError):
 
 class Missing(ComputeError):
     """The volume that the node ran on is not in its place."""
+
+
+def _stranger(label: Label | None) -> Aside:
+    return Aside.UNLABELLED if label is None else Aside.FOREIGN
 
 
 def missing(place: Place, incarnation: str) -> str:
@@ -105,6 +83,10 @@ class Volumes:
     user: User | None = None
     kind: VolumeKind | None = VolumeKind.DIRECTORY
 
+    @property
+    def quarantine(self) -> Quarantine:
+        return Quarantine(self.home)
+
     def ensure(self, place: Place, node: NodeSpec, ran_on: str | None) -> None:
         """The node's own volume lies in its place afterwards: the one that was there, or a fresh one where there was none.
 
@@ -112,7 +94,7 @@ class Volumes:
         Missing where the node's own one is not there: an empty one under the same identity would pass for the full one."""
         label = Label(node.id.cluster, node.id.name, node.incarnation)
         if place.volume.exists():
-            found = self.label(place.volume)
+            found = read(place.volume)
             if found is None or found != label:
                 raise self._foreign(place, node, found)
             self._open(place, node, found)
@@ -133,7 +115,7 @@ class Volumes:
         Raises Missing, and ComputeError where another volume lies in the place: it stays there, untouched."""
         if not there(place):
             raise Missing(missing(place, node.incarnation))
-        found = self.label(place.volume)
+        found = read(place.volume)
         if found is None or found != Label(node.id.cluster, node.id.name, node.incarnation):
             raise ComputeError(
                 f"the volume in {place.volume} is not incarnation {node.incarnation} of {node.id}, so it was not made larger; "
@@ -204,7 +186,7 @@ class Volumes:
                 raise Missing(missing(place, node.incarnation))
             filesystem.fit_at_rest(place.image, place.disk, node.resources.volume_gib * GIB)
             filesystem.mount(place.image, place.disk)
-            inner = self.label(place.disk)
+            inner = read(place.disk)
             if inner is None or inner != label:
                 raise self._foreign(place, node, inner)
         self._note_size(place, node, label)
@@ -217,7 +199,7 @@ class Volumes:
 
     def _foreign(self, place: Place, node: NodeSpec, found: Label | None) -> Foreign:
         """It is in quarantine afterwards."""
-        moved = self.put_away(place, "unlabelled" if found is None else "foreign")
+        moved = self.quarantine.take(place, _stranger(found))
         owner = (
             "nobody (it has no readable label)"
             if found is None
@@ -228,31 +210,24 @@ class Volumes:
             f"it was not used and lies in {moved}: put the right volume into {place.volume}"
         )
 
-    def label(self, volume: Path) -> Label | None:
-        """Whose volume it is; None where it has no label that can be understood. Raises ComputeError where it cannot be read."""
-        with told(f"reading the label of {volume}"):
-            try:
-                return Label.read((volume / LABEL).read_bytes())
-            except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError, AttributeError):
-                return None
-
     def remove(self, place: Place, incarnation: str | None, *, keep: bool = False) -> Path | None:
-        """The node's volume is gone afterwards; one that is not its own lies in quarantine, with `keep` any does, and
-        that place is returned.
+        """The node's volume is gone afterwards; one that is not its own lies in quarantine, with `keep` (the node has left
+        its cluster, empty) any does, and that place is returned.
 
         `incarnation` is None where the node's own records do not say it: then cluster and node decide."""
         self._sweep(place)
         if not os.path.lexists(place.volume):
             delete_if_empty(place.volume.parent)
             return None
-        found = self.label(place.volume)
+        found = read(place.volume)
         own = found is not None and (found.cluster, found.node) == (place.id.cluster, place.id.name)
         if found is None or not own or incarnation not in (None, found.incarnation):
-            moved = self.put_away(place, "unlabelled" if found is None else "foreign")
+            moved = self.quarantine.take(place, _stranger(found))
             delete_if_empty(place.volume.parent)
             return moved
         if keep:
-            moved = self.put_away(place, "retired")
+            proved = incarnation is not None and self._holds(place, found)
+            moved = self.quarantine.take(place, Aside.RETIRED if proved else Aside.UNPROVED)
             delete_if_empty(place.volume.parent)
             return moved
         filesystem.unmount(place.disk)
@@ -263,26 +238,11 @@ class Volumes:
             delete_if_empty(place.volume.parent)
         return None
 
-    def quarantined(self, cluster: ClusterId) -> list[str]:
-        """Where volumes from places of the cluster lie in quarantine, oldest first."""
-        with told("looking into the quarantine"):
-            if not self.home.quarantine.is_dir():
-                return []
-            found = (
-                path for path in self.home.quarantine.iterdir() if path.name.partition("-")[2].startswith(f"{cluster}-")
-            )
-            return [str(path) for path in sorted(found)]
-
-    def put_away(self, place: Place, reason: str) -> Path:
-        """Move whatever lies in the place to quarantine, unmounted; the new place."""
-        filesystem.unmount(place.disk)
-        with told(f"moving the volume in the place of {place.id} to quarantine"):
-            make_directory(self.home.quarantine, 0o700)
-            when = f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
-            moved = self.home.quarantine / f"{when}-{place.id.cluster}-{place.id.name}-{reason}"
-            place.volume.rename(moved)
-            sync_directory(self.home.quarantine)
-            return moved
+    def _holds(self, place: Place, label: Label) -> bool:
+        """Is the filesystem in it the one that the label outside speaks of? Not proved where it is not mounted."""
+        if label.kind is VolumeKind.DIRECTORY:
+            return True
+        return filesystem.mounted(place.disk) and read(place.disk) == label
 
     def _sweep(self, place: Place) -> None:
         """Delete what a cut-off making or deleting of this node's volume left."""

@@ -21,6 +21,7 @@ from penstock.model.plan import (
     Cancel,
     Configure,
     Cordon,
+    Discard,
     Grow,
     Lead,
     Limit,
@@ -39,7 +40,7 @@ from penstock.model.plan import (
 )
 from penstock.model.rebalance import Key
 
-EXTRA = Cancel | Configure | Grow | Lead | Limit | MakeCanary | Reassign | Renew | Throttle
+EXTRA = Cancel | Configure | Discard | Grow | Lead | Limit | MakeCanary | Reassign | Renew | Throttle
 """Actions that restore nothing and take nothing down: where one does not work the cluster is not HEALING."""
 
 
@@ -169,6 +170,8 @@ def act(action: Action, hands: Hands) -> str:
         case Remove(target, keep):
             quarantined = hands.compute.remove(target, hands.fence, keep=keep)
             return f"its volume is quarantined at {quarantined}" if quarantined else ""
+        case Discard(_, name):
+            hands.compute.discard(name)
     return ""
 
 

@@ -5,15 +5,15 @@ a wrong act."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from typing import TypeVar
 
 from attrs import evolve
 
-from penstock.compute.base import Compute
+from penstock.compute.base import Compute, ComputeError
 from penstock.control.cluster.admin import Admin
 from penstock.control.cluster.canary import glimpsed
 from penstock.control.cluster.draft import PARTITIONS
@@ -41,6 +41,7 @@ from penstock.model.observation import (
     Unknown,
 )
 from penstock.model.operation import OpenOperation
+from penstock.model.quarantine import Quarantined
 from penstock.model.rebalance import Key, Limits, Traffic
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus, NodePlace
 from penstock.model.volume import GIB
@@ -51,15 +52,25 @@ Probe = Callable[[str, int], datetime]
 """Address and port of a TLS listener -> the not-before of the certificate that it shows. Raises KafkaError."""
 
 
+QUARANTINE_EVERY = timedelta(hours=1)
+
+
 class Observer:
     """Looks at one cluster, again and again."""
 
     def __init__(
-        self, compute: Compute, admin: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin], probe: Probe | None = None
+        self,
+        compute: Compute,
+        admin: Callable[[ClusterSpec, Sequence[NodeSpec]], Admin],
+        probe: Probe | None = None,
+        keep_quarantined: timedelta | None = None,
     ) -> None:
         self._compute = compute
         self._connect = admin
         self._probe = probe
+        self._keep_quarantined = keep_quarantined
+        self._quarantined: Observed[tuple[Quarantined, ...]] = Unknown("not looked at")
+        self._quarantined_at: datetime | None = None
         self._lock = Lock()
         self._reassignments: Mapping[Key, Reassignment] = {}
         self._meter = Meter("")
@@ -90,8 +101,26 @@ class Observer:
             strays=tuple(sorted(set(sightings) - wanted)) if not spec.removed and layout else (),
             operation=operation,
             grows_in_use=self._grows_in_use,
+            quarantined=self._aside(spec, now),
+            keep_quarantined=self._keep_quarantined,
         )
         return self.deepen(view, depth, now) if depth > 1 and layout else view
+
+    def _aside(self, spec: ClusterSpec, now: datetime) -> Observed[tuple[Quarantined, ...]]:
+        """Days count there, so one look an hour is enough; a cluster that is being deleted is gone only when they are."""
+        if spec.removed or self._quarantined_at is None or now - self._quarantined_at >= QUARANTINE_EVERY:
+            try:
+                self._quarantined = Known(tuple(self._compute.quarantined(spec.id)))
+            except ComputeError as error:
+                self._quarantined = Unknown(str(error))
+            self._quarantined_at = now
+        return self._quarantined
+
+    def discarded(self, names: Collection[str]) -> None:
+        """These are gone, or could not be deleted: the next look into the quarantine tells."""
+        if names and isinstance(self._quarantined, Known):
+            left = tuple(volume for volume in self._quarantined.value if volume.name not in names)
+            self._quarantined = Known(left)
 
     def deepen(self, view: ClusterView, depth: int, now: datetime) -> ClusterView:
         """The same look with quorum and brokers (2), and partitions (3)."""

@@ -31,7 +31,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Known
 from penstock.model.operation import OpenOperation
-from penstock.model.plan import Plan, Renew, Retire, Start, Waiting
+from penstock.model.plan import Discard, Plan, Renew, Retire, Start, Waiting
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord
 
@@ -106,7 +106,7 @@ class ClusterReconciler:
             return Verdict(BROKERS_EVERY, "paused")
         failed = record.status.state is ClusterState.FAILED and not spec.removed
         done, failures = ([], []) if failed else self._act(view, plan)
-        if spec.removed and not view.sightings and not failures:
+        if spec.removed and not (view.sightings or plan.waits or done or failures):
             return self._gone(view, now)
         return self._commit(view, plan, done, failures, now)
 
@@ -157,7 +157,10 @@ class ClusterReconciler:
     def _room(self, cluster: str) -> _Room:
         with self._lock:
             if cluster not in self._rooms:
-                self._rooms[cluster] = _Room(Observer(self._around.compute, self._around.connect, self._around.probe))
+                around = self._around
+                self._rooms[cluster] = _Room(
+                    Observer(around.compute, around.connect, around.probe, around.keep_quarantined)
+                )
             return self._rooms[cluster]
 
     def _depth(self, room: _Room, status: ClusterStatus, now: datetime, *, woken: bool) -> int:
@@ -177,7 +180,9 @@ class ClusterReconciler:
             write_down=self._rehouse,
             retire=self._retire,
         )
-        return carry_out(plan.actions, hands, around.together)
+        outcomes = carry_out(plan.actions, hands, around.together)
+        observer.discarded({each.action.name for each in plan.actions if isinstance(each.action, Discard)})
+        return outcomes
 
     def _rehouse(self, node: NodeId, directory: str) -> None:
         self._amend(
@@ -285,9 +290,8 @@ class ClusterReconciler:
 
     def _gone(self, view: ClusterView, now: datetime) -> Verdict:
         """Nothing of the deleted cluster is left: its rows go too, but for a history entry."""
-        quarantined = self._around.compute.quarantined(view.spec.id)
         with self._around.store.write() as rows:
-            rows.clusters.forget(view.spec.id, now, "deleted by its owner", quarantined)
+            rows.clusters.forget(view.spec.id, now, "deleted by its owner", [kept.path for kept in view.aside])
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
 

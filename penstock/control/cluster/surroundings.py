@@ -39,5 +39,7 @@ class Surroundings:
     """Looks at the certificate that a client listener shows."""
     together: Together = map
     """Runs the acts of several nodes beside each other."""
+    keep_quarantined: timedelta | None = None
+    """For how long the volumes of retired brokers are kept; None: until a person removes them."""
     network_address: str | None = None
     """The address of this machine on which all brokers listen for clients; None: each on its own."""

@@ -11,6 +11,7 @@ from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.certificates import certificates
 from penstock.control.cluster.rules.configuration import configuration
 from penstock.control.cluster.rules.leaders import leaders
+from penstock.control.cluster.rules.quarantine import quarantine
 from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.relief import relief
@@ -46,6 +47,7 @@ RULES: tuple[Rule, ...] = (
     scale_in,  # what is empty and to leave is stopped, written out and cleared away
     leaders,  # leaders go where they belong
     ballast,  # what has room for another day's ballast gets it
+    quarantine,  # what retired brokers left goes after its time
 )
 
 

@@ -1,12 +1,12 @@
-"""Nodes that should not exist are removed: all of a deleted cluster's, and those that no spec holds."""
+"""Nodes that should not exist are removed: all of a deleted cluster's, with what its retired brokers left in quarantine."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.model.observation import ClusterView
-from penstock.model.plan import Remove
+from penstock.model.observation import ClusterView, Unknown
+from penstock.model.plan import Discard, Remove
 
 
 def removal(view: ClusterView, draft: Draft, now: datetime) -> None:
@@ -14,6 +14,11 @@ def removal(view: ClusterView, draft: Draft, now: datetime) -> None:
     if view.spec.removed:
         for node in sorted({*view.sightings, *view.strays}):
             draft.act(Remove(node), because="the cluster is deleted")
+        if isinstance(view.quarantined, Unknown):
+            draft.wait(on="the quarantine", because=view.quarantined.why)
+        for volume in view.aside:
+            if volume.worthless and volume.node is not None:
+                draft.act(Discard(volume.node, volume.name), because="the cluster is deleted")
         return
     for node in sorted(set(view.strays) - set(view.spec.retired)):
         draft.wait(
