@@ -74,6 +74,8 @@ class Ill:
     refuses: int = 0
     """So many of the next starts raise."""
     unseen: bool = False
+    unheard: bool = False
+    """Its log cannot be read."""
     reads: int = 0
     """The next run reads so many logs before it serves."""
     turned_away: int = 0
@@ -107,6 +109,8 @@ class Machine:
     """Every verb that changed something, oldest first."""
     crash_after: int | None = None
     """The control plane dies after so many further calls of any kind (0: the next one)."""
+    unknown: str = ""
+    """Why nothing can be known of any node."""
     dies_in_stop: bool = False
     """The control plane dies in its next graceful stop, after that was written down and before the node hears of it."""
     deaths: int = 0
@@ -166,6 +170,8 @@ class Machine:
         return Capabilities(own_addresses=True, unprivileged=False)
 
     def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
+        if self.unknown:
+            raise ComputeError(self.unknown)
         return {node: self._sighting(node) for node in sorted({*self.runs, *self.volumes}) if node.cluster == cluster}
 
     def clusters(self) -> Sequence[ClusterId]:
@@ -295,6 +301,8 @@ class Machine:
         self.called()
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
+        if self.ill(node).unheard:
+            raise ComputeError(f"reading the log of {node} failed: Input/output error; the disk has errors")
         process = self.process(node)
         said = ["the last line"] if process is None else [*self._read(process), "the last line"]
         return said[-lines:]

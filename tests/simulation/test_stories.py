@@ -114,52 +114,6 @@ def test_an_order_that_is_never_answered_holds_up_the_start_no_longer_than_the_s
     play.settle(60)
 
 
-def test_a_stop_that_cannot_end_without_controllers_is_waited_for_while_the_broker_serves(play):
-    """A broker that is asked to stop hangs when the controllers go meanwhile. Killed, it could not even come back."""
-    play.reboot(play.node(0))
-    play.once()
-    for index in (3, 4, 5):
-        play.machine.ill(play.node(index)).refuses = 4000
-        play.kill(play.node(index))
-    play.run(200)
-    assert play.machine.runs[play.node(0)][0].ended is None
-    for index in (3, 4, 5):
-        play.machine.ill(play.node(index)).refuses = 0
-    play.settle(60)
-    assert [run.status for run in play.machine.runs[play.node(0)][:-1]] == ["exit status 143"]
-
-
-def test_a_stop_that_never_ends_since_the_broker_hangs_is_ended_by_force(play):
-    play.reboot(play.node(0))
-    play.once()
-    play.hang(play.node(0))
-    play.until(lambda: play.machine.runs[play.node(0)][0].ended is not None, 140)
-    play.settle(60)
-
-
-def test_a_control_plane_that_dies_before_the_stop_signal_restarts_the_broker_once_and_in_good_order(play):
-    play.machine.dies_in_stop = True
-    play.reboot(play.node(0))
-    play.until(lambda: play.crashes == 1)
-    play.settle(30)
-    assert play.machine.verbs.count(f"stop {play.node(0)} gracefully") == 1
-    assert [run.status for run in play.machine.runs[play.node(0)][:-1]] == ["exit status 143"]
-
-
-def test_a_stop_that_was_not_sent_is_not_sent_while_another_broker_is_away(play):
-    play.machine.dies_in_stop = True
-    play.machine.ill(play.node(1)).refuses = 300
-    play.reboot(play.node(0))
-    play.until(lambda: play.crashes == 1)
-    play.kill(play.node(1))
-    play.run(125)
-    assert len(play.machine.runs[play.node(0)]) == 1
-    assert play.kafka.serves(1)
-    play.machine.ill(play.node(1)).refuses = 0
-    play.settle(60)
-    assert [run.status for run in play.machine.runs[play.node(0)][:-1]] == ["exit status 143"]
-
-
 def test_a_node_that_fails_again_and_again_rests_longer_and_longer_and_its_last_words_are_told(play):
     play.fail_starts(play.node(0), 5)
     play.kill(play.node(0))
