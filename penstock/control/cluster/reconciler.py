@@ -23,6 +23,7 @@ from penstock.control.cluster.outcome import ended
 from penstock.control.cluster.places import dated, endowed, undated
 from penstock.control.cluster.retreat import gone_back
 from penstock.control.cluster.rules import plan as run_rules
+from penstock.control.cluster.state import resumed
 from penstock.control.cluster.state import status as computed_status
 from penstock.control.cluster.steps import left
 from penstock.control.cluster.surroundings import Surroundings
@@ -95,7 +96,7 @@ class ClusterReconciler:
         now = around.clock()
         room = self._room(record.spec.id)
         room.lost_sight = room.looked is None or now - room.looked > LOST_SIGHT
-        status = _resumed(record.status) if room.lost_sight else record.status
+        status = resumed(record.status) if room.lost_sight else record.status
         try:
             spec = endowed(record.spec, around.store, around.compute, around.network_address)
         except ComputeError as error:
@@ -297,8 +298,3 @@ class ClusterReconciler:
             rows.clusters.forget(view.spec.id, now, "deleted by its owner", [kept.path for kept in view.aside])
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
-
-
-def _resumed(status: ClusterStatus) -> ClusterStatus:
-    """The status as a pass begins with it after a time in which nobody looked."""
-    return evolve(status, progress_at=None) if status.state is ClusterState.CREATING else status
