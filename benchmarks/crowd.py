@@ -28,7 +28,8 @@ from fakes.world import Machine
 
 from penstock.app import ControlPlane
 from penstock.compute.base import Capabilities
-from penstock.control.cluster.reconciler import BROKERS_EVERY, ClusterReconciler
+from penstock.control.cluster.due import BROKERS_EVERY
+from penstock.control.cluster.reconciler import ClusterReconciler
 from penstock.control.cluster.sentences import explained
 from penstock.control.loop import Loop
 from penstock.control.reconciler import Reconciler, Verdict

@@ -126,6 +126,7 @@ def open_home(settings: Settings, *, wake: Callable[[str], None] = lambda _: Non
         registry=settings.network_registry,
         run_as=settings.run_as,
         volumes=settings.volume_kind,
+        began=clock(),
     )
     runtimes = open_runtimes(settings, bring=in_charge)
     around = Surroundings(

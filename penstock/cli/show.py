@@ -139,7 +139,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
 
     Example: penstock explain orders"""
     from penstock.api.effects import not_applied, without_effect
-    from penstock.control.cluster.sentences import LAST_LINES, explained, last_words
+    from penstock.control.cluster.sentences import explained, said
     from penstock.kafka.properties_file import parse
 
     with opened(ctx) as app:
@@ -150,7 +150,7 @@ def explain(ctx: click.Context, cluster: str, as_json: bool) -> None:
             used = record.spec.configuration
             configuration = None if used is None else rows.configurations.by_arn(used[0])
         view, plan, _ = _decided(app, record)
-        lines = explained(view, plan, lambda node: last_words(app.compute.tail(node, LAST_LINES)))
+        lines = explained(view, plan, lambda node: said(node, app.compute.tail))
         lines += volumes.sentences((node.id, volumes.use(view.sighting(node.id))) for node in view.layout)
         lines += volumes.warnings((node.id, view.volume(node.id)) for node in view.layout)
         lines += quarantine.sentences([quarantine.as_value(v, record.spec, app.settings) for v in view.aside])

@@ -51,7 +51,7 @@ class Running:
     cpu_seconds: float
     """CPU time of the process so far; a process that uses none for seconds does no work."""
     stopping: datetime | None = None
-    """When it was asked to stop gracefully; None where it was not."""
+    """When it was asked to stop gracefully, or was to be asked; None where neither is so."""
     suspended: bool = False
     """The kernel holds it stopped (SIGSTOP): proof that it does no work at all."""
     leaves: Mapping[str, tuple[datetime, datetime]] = field(factory=dict)
@@ -60,6 +60,8 @@ class Running:
     """None where it cannot be told: not mounted, or on a disk that does not answer."""
     said: int = 0
     """Size of the node's log in bytes: another number means that it has said something. Not only more: logs are rotated."""
+    signalled: bool = True
+    """False: it is not known whether a stop that was written down was sent as well, so it may go on for ever."""
 
 
 @frozen

@@ -271,10 +271,10 @@ def killed(world: FilesystemWorld, step: str, moment: str, act: Callable[[], obj
         try:
             run = filesystem._run
 
-            def cut(tool: str, *arguments: str, fine: tuple[int, ...] = (0,)) -> None:
+            def cut(tool: str, *arguments: str, fine: tuple[int, ...] = (0,), held: int | None = None) -> None:
                 if tool == step and moment == "before":
                     os._exit(9)
-                run(tool, *arguments, fine=fine)
+                run(tool, *arguments, fine=fine, held=held)
                 if tool == step:
                     os._exit(9)
 

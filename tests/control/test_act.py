@@ -114,6 +114,7 @@ def carried_out(recorder, *actions):
         7,
         lambda node, directory: recorder._note("write down", node.name, directory),
         lambda node: recorder._note("retire", node.name),
+        lambda: True,
     )
     return carry_out([Reasoned(action, "because") for action in actions], hands)
 
@@ -167,6 +168,29 @@ def test_a_broker_whose_unregistration_was_not_answered_is_not_started_in_that_p
     assert [call[:2] for call in recorder.calls] == [("unregister", 1), ("start", "broker-2")]
     assert [str(d.reasoned.action) for d in done] == ["start broker 2"]
     assert [failure.why for failure in failures] == snapshot(["unregister broker 1 did not work: it is broken"])
+
+
+def test_what_was_proved_by_a_look_is_not_done_when_that_is_old_and_all_else_is():
+    recorder = Recorder()
+    hands = Hands(recorder, lambda: recorder, lambda leaf: b"pem", 7, *[lambda *_: None] * 2, lambda: False)
+    plan = [
+        Reasoned(Stop(broker(1)), "a roll", disrupts=True),
+        Reasoned(Unregister(broker(2), (broker(3),)), "it died", heals=True),
+        Reasoned(Start(node(2)), "it died", heals=True),
+        Reasoned(Start(node(3)), "it died too", heals=True),
+        Reasoned(Stop(controller(1), How.AT_ONCE), "it is frozen", heals=True),
+    ]
+    _, failures = carry_out(plan, hands)
+    assert [call[:2] for call in recorder.calls] == [("start", "broker-3"), ("stop", "controller-10001")]
+    assert [(failure.why, failure.heals) for failure in failures] == snapshot(
+        [
+            (
+                "stop broker 1 gracefully was not done: the look that allowed it is too old; the next one decides anew",
+                False,
+            ),
+            ("unregister broker 2 was not done: the look that allowed it is too old; the next one decides anew", True),
+        ]
+    )
 
 
 def test_a_start_that_fails_is_a_repair_under_way_and_a_failed_election_is_not():

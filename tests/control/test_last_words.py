@@ -3,7 +3,8 @@
 from attrs import evolve
 from fakes.views import NOW, ago, broker, three_brokers
 
-from penstock.control.cluster.sentences import last_words, quoting
+from penstock.compute.base import ComputeError
+from penstock.control.cluster.sentences import last_words, quoting, said
 from penstock.model.observation import Gone
 from penstock.model.plan import Start
 
@@ -56,3 +57,18 @@ def test_the_start_of_a_node_that_halted_tells_why_it_did():
     assert because(halted, ["INFO good"]) == "broker 2 ended with exit status 1"
     killed = Gone(ago(100), "signal 9 (SIGKILL)")
     assert because(killed, log) == "broker 2 ended with signal 9 (SIGKILL)", "what is in the log is of another day"
+
+
+def test_a_log_that_cannot_be_read_says_why_in_place_of_last_words_and_holds_up_nothing():
+    why = "reading the log of broker 2 failed: Input/output error; the disk has errors"
+
+    def tail(node, lines):
+        raise ComputeError(why)
+
+    assert said(broker(2), tail) == why
+    resting = three_brokers().with_sighting(broker(2), Gone(NOW, "exit status 1", short_runs=3))
+    (wait,) = [wait for wait in quoting(resting.plan(), resting.view, tail).waits if wait.on == "broker 2"]
+    assert wait.because.endswith(f"its last words: {why}")
+    halted = three_brokers().with_sighting(broker(2), Gone(ago(100), "exit status 1"))
+    (start,) = [each for each in quoting(halted.plan(), halted.view, tail).actions if isinstance(each.action, Start)]
+    assert start.because == f"broker 2 ended with exit status 1: {why}"

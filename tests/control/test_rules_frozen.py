@@ -4,6 +4,7 @@ import pytest
 from fakes.views import NOW, ago, broker, controller, three_brokers
 from inline_snapshot import snapshot
 
+from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.health import frozen, serves, suspect
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.thaw import thaw
@@ -78,9 +79,39 @@ waits for broker 1: broker 1 does not answer and uses no CPU time for 5 s, but b
 
 def test_a_stop_that_never_ends_is_ended_by_force_after_two_minutes():
     assert stops(three_brokers().with_run(broker(1), stopping=ago(119))) == []
-    assert three_brokers().with_run(broker(1), stopping=ago(120)).text(thaw) == snapshot(
+    late = three_brokers().with_run(broker(1), stopping=ago(120))
+    assert late.silent(broker(1), 1).out_of_sync(3).text(thaw) == snapshot(
         "stop broker 1 at once | broker 1 was asked to stop 120 s ago and is still there | heals"
     )
+
+
+def test_one_that_answers_still_is_ended_where_it_may_go_down_and_else_waited_for():
+    late = three_brokers().with_run(broker(1), stopping=ago(500))
+    assert late.text(thaw) == snapshot(
+        "stop broker 1 at once | broker 1 was asked to stop 500 s ago and is still there | heals | disrupts"
+    )
+    assert late.out_of_sync(3).text(thaw) == snapshot(
+        "waits for broker 1: broker 1 was asked to stop 500 s ago and is still there, but orders-0 would have 1 in-sync replicas and its minimum is 2 | heals"
+    )
+    assert late.only(2).drafted(thaw).depth == PARTITIONS, "a proof needs the partitions"
+    controllers = three_brokers().with_run(controller(1), stopping=ago(500))
+    assert stops(controllers, thaw) == [controller(1)]
+    assert stops(controllers.killed(controller(2)), thaw) == []
+
+
+def test_a_stop_that_perhaps_was_not_sent_is_sent_once_it_is_proved_anew():
+    unsent = three_brokers().with_run(broker(1), stopping=ago(500), signalled=False)
+    assert unsent.text(thaw) == snapshot(
+        "stop broker 1 gracefully | broker 1 was to stop, and it is not known whether it was told | heals | disrupts"
+    )
+    assert unsent.out_of_sync(3).text(thaw) == snapshot(
+        "waits for broker 1: broker 1 was to stop, and it is not known whether it was told, but orders-0 would have 1 in-sync replicas and its minimum is 2 | heals"
+    )
+    assert unsent.only(2).drafted(thaw).depth == PARTITIONS, "a proof needs the partitions"
+    both = unsent.with_run(broker(2), stopping=ago(500), signalled=False)
+    assert stops(both, thaw) == [], "each may be on its way down already"
+    frozen = unsent.silent(broker(1), 3, idle=True).plan(thaw).actions
+    assert [each.action for each in frozen] == [Stop(broker(1), How.AT_ONCE)]
 
 
 @pytest.mark.parametrize("seconds", [3, 500])

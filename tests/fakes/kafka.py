@@ -127,7 +127,7 @@ class FakeKafka:
     def serves(self, number: int) -> bool:
         """A broker that the controllers rightly count on; a controller that follows the leader."""
         process = self.process(number)
-        if process is None or not self.up(number) or process.stopping is not None:
+        if process is None or not self.up(number) or process.leaves_when is not None:
             return False
         if number in self.voters:
             return self.leader >= 0 and self.counted(number)
@@ -162,15 +162,15 @@ class FakeKafka:
         seconds, self._ticked = (now - self._ticked).total_seconds(), now
         self._elect(now)
         for process in self.machine.running():
-            if process.stopping is not None and process.moves:
-                self._go_down(process, process.stopping, now)
+            if process.leaves_when is not None and process.moves:
+                self._go_down(process, process.leaves_when, now)
         if self.leader < 0:
             return
         for order in [order for order in self.late if order[0] <= now]:
             self.late.remove(order)
             self._unregister(order[1])
         for process in self.machine.running():
-            if process.spec.id.role is Role.BROKER and process.stopping is None and self.up(process.spec.id.number):
+            if process.spec.id.role is Role.BROKER and process.leaves_when is None and self.up(process.spec.id.number):
                 self._heartbeat(process.spec.id.number, process, now)
         for number, registration in self.registrations.items():
             if registration.until <= now and not registration.fenced:

@@ -42,6 +42,7 @@ class Process:
     hung: bool = False
     hung_at: datetime = NEVER
     stopping: datetime | None = None
+    signalled: bool = True
     dies_at: datetime = NEVER
     registered: bool = False
     ended: datetime | None = None
@@ -53,6 +54,11 @@ class Process:
     """So many logs it reads after its boot, one each second, before it comes to anything else."""
     turned_away: bool = False
     """Controllers never register it."""
+
+    @property
+    def leaves_when(self) -> datetime | None:
+        """When it was told to stop; None where it was not."""
+        return self.stopping if self.signalled else None
 
     @property
     def moves(self) -> bool:
@@ -68,6 +74,8 @@ class Ill:
     refuses: int = 0
     """So many of the next starts raise."""
     unseen: bool = False
+    unheard: bool = False
+    """Its log cannot be read."""
     reads: int = 0
     """The next run reads so many logs before it serves."""
     turned_away: int = 0
@@ -101,6 +109,10 @@ class Machine:
     """Every verb that changed something, oldest first."""
     crash_after: int | None = None
     """The control plane dies after so many further calls of any kind (0: the next one)."""
+    unknown: str = ""
+    """Why nothing can be known of any node."""
+    dies_in_stop: bool = False
+    """The control plane dies in its next graceful stop, after that was written down and before the node hears of it."""
     deaths: int = 0
     before: Callable[[str, NodeId], None] = lambda verb, node: None
     _pids: int = 1000
@@ -158,6 +170,8 @@ class Machine:
         return Capabilities(own_addresses=True, unprivileged=False)
 
     def sightings(self, cluster: ClusterId) -> Mapping[NodeId, Observed[Sighting]]:
+        if self.unknown:
+            raise ComputeError(self.unknown)
         return {node: self._sighting(node) for node in sorted({*self.runs, *self.volumes}) if node.cluster == cluster}
 
     def clusters(self) -> Sequence[ClusterId]:
@@ -241,6 +255,10 @@ class Machine:
     def stop(self, node: NodeId, how: How, fence: int) -> None:
         self._heard(node, fence)
         if process := self.process(node):
+            if self.dies_in_stop and how is How.GRACEFUL:
+                self.dies_in_stop, process.signalled = False, False
+                process.stopping, process.requested = self.now, True
+                raise Crash
             self.before(f"stop {how}", node)
             process.futile = how is How.AS_FUTILE
             process.requested = not process.futile
@@ -248,7 +266,8 @@ class Machine:
             if how is not How.GRACEFUL:
                 self.end(process, "signal 9 (SIGKILL)")
             else:
-                process.stopping = process.stopping or self.now
+                process.stopping = process.leaves_when or self.now
+                process.signalled = True
         self.called()
 
     def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
@@ -282,6 +301,8 @@ class Machine:
         self.called()
 
     def tail(self, node: NodeId, lines: int) -> Sequence[str]:
+        if self.ill(node).unheard:
+            raise ComputeError(f"reading the log of {node} failed: Input/output error; the disk has errors")
         process = self.process(node)
         said = ["the last line"] if process is None else [*self._read(process), "the last line"]
         return said[-lines:]
@@ -338,6 +359,7 @@ class Machine:
                     fence=last.fence,
                     cpu_seconds=last.cpu,
                     stopping=last.stopping,
+                    signalled=last.signalled,
                     suspended=last.suspended,
                     leaves=dict(last.leaves),
                     # A broker that is turned away says so all the time.

@@ -122,7 +122,7 @@ class ProcessWorld:
         self.boot = boot_id()
         self.compute = self.open()
 
-    def open(self, **options: int | float) -> ProcessCompute:
+    def open(self, **options: int | float | datetime) -> ProcessCompute:
         return ProcessCompute(self.home.root, registry=self.root / "networks", boot=lambda: self.boot, **options)  # type: ignore[arg-type]
 
     def kill(self, node: NodeId) -> None:

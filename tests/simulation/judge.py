@@ -101,7 +101,7 @@ class Judge:
                 self._judge_empty_start(node)
             case "stop gracefully":
                 assert process is not None
-                assert process.stopping is None, f"{node} was asked to stop a second time"
+                assert process.leaves_when is None, f"{node} was asked to stop a second time"
                 self._judge_disruption(node)
                 self.disrupted[node] = self.play.passes
                 self._count_stop(node)
@@ -306,7 +306,9 @@ class Judge:
         number = process.spec.id.number
         registration = self.play.kafka.registrations.get(number)
         lost = process.spec.id.role is Role.BROKER and (registration is None or registration.pid != process.pid)
-        hopeless = process.stopping is not None and self.play.machine.now - process.stopping >= timedelta(seconds=120)
+        hopeless = process.leaves_when is not None and self.play.machine.now - process.leaves_when >= timedelta(
+            seconds=120
+        )
         reading = process.moves and self.play.machine.read(process) < process.reads
         return not process.moves or hopeless or (lost and not reading)
 

@@ -1,8 +1,10 @@
 """Rolls under a simulated clock: batches of a zone, second failures, and brokers that take long to come back."""
 
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from attrs import evolve
 from fakes.kafka import Replicas
 from simulation.play import Play
 from simulation.test_update_stories import brokers, check_done, enlarge, sized, stops
@@ -95,6 +97,32 @@ def test_a_node_that_dies_beside_a_batch_is_healed_first_and_the_roll_goes_on(si
     assert all(count == 1 for number, count in restarts(six).items() if number != mine.number)
     if mine.role is Role.BROKER:
         assert restarts(six)[mine.number] <= 2
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_a_stop_that_waited_long_for_a_thread_is_not_carried_out_and_the_next_look_decides(six, dies):
+    """Acts of another cluster hold all threads for 10 s, and meanwhile a broker dies that the proof counted on."""
+    prompt, begun = six.plane._around, []
+
+    def held(act, groups):
+        six.plane._around = prompt
+        begun.append(six.machine.now)
+        while six.machine.now < begun[0] + timedelta(seconds=10):
+            six._tick()
+        if dies:
+            six.kill(six.node(2))
+        return map(act, groups)
+
+    six.plane._around = evolve(prompt, together=held)
+    enlarge(six)
+    six.until(lambda: begun, 20)
+    assert waves(six) == []
+    assert any("stop broker 1 gracefully was not done" in wait for wait in six.record().status.waiting)
+    if not dies:
+        assert six.until(lambda: waves(six) == [[1, 4]], 20) < 2
+    six.settle(200)
+    assert six.operations()[0].state is OperationState.UPDATE_COMPLETE
+    assert all(count == 1 for number, count in restarts(six).items() if number != 3)
 
 
 def test_a_reason_that_comes_in_the_middle_of_a_roll_costs_no_second_restart(six):

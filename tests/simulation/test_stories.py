@@ -114,17 +114,6 @@ def test_an_order_that_is_never_answered_holds_up_the_start_no_longer_than_the_s
     play.settle(60)
 
 
-def test_a_stop_that_never_ends_is_ended_by_force(play):
-    """A broker that is asked to stop hangs when the controllers go meanwhile."""
-    play.reboot(play.node(0))
-    play.once()
-    for index in (3, 4, 5):
-        play.machine.ill(play.node(index)).refuses = 400
-        play.kill(play.node(index))
-    play.until(lambda: play.machine.runs[play.node(0)][0].ended is not None, 140)
-    play.settle(60)
-
-
 def test_a_node_that_fails_again_and_again_rests_longer_and_longer_and_its_last_words_are_told(play):
     play.fail_starts(play.node(0), 5)
     play.kill(play.node(0))

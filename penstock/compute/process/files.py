@@ -38,6 +38,8 @@ REMEDIES = {
     errno.EACCES: "let the control plane's user in, or choose another place with PENSTOCK_HOME",
     errno.EPERM: "let the control plane's user do this, or choose another place with PENSTOCK_HOME",
     errno.EIO: "the disk has errors: look at the system log, move the home to a good disk",
+    errno.EMFILE: "the control plane has too many files open: raise its limit (`ulimit -n`); the next try follows by itself",
+    errno.ENFILE: "the machine has too many files open: raise fs.file-max; the next try follows by itself",
     errno.EFBIG: "the file system below holds no file of that size (ext4: 16 TiB): ask for less, or PENSTOCK_VOLUMES=directory",
     errno.EXDEV: "all of a home must lie on one file system",
 }

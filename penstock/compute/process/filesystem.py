@@ -12,6 +12,8 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from penstock.compute.base import ComputeError
@@ -36,6 +38,8 @@ OPTIONS = "loop,nodev,nosuid,noexec,noatime,discard,minixdf,noinit_itable"
 """noexec: Java unpacks its native libraries into its temporary folder, which lies elsewhere. discard: what is deleted goes back
 to the disk below. minixdf: sizes count the filesystem's own tables, so that a size is what was asked for."""
 PATIENCE_SECONDS = 120.0
+SAID_BYTES = 4096
+"""So much of what a tool says is told."""
 RELEASE_SECONDS = 2.0
 """A process that has just ended may hold its files for a moment longer."""
 
@@ -109,29 +113,33 @@ def unmount(point: Path) -> None:
 
 def fit_at_rest(image: Path, point: Path, size: int) -> None:
     """As `fit`, for one that nobody uses: it is unmounted, grown, and stays so. Mounted once more it is as large as the image."""
-    with told(f"looking at the size of {image}"):
-        if _size(image) >= size:
-            return
-    unmount(point)
-    with told(f"making {image} larger"):
-        _lengthen(image, size)
-    _run("e2fsck", "-f", "-p", str(image), fine=(0, 1))  # resize2fs insists on a check first; 1: it mended something
-    _run("resize2fs", str(image))
+    with _alone(image) as held:
+        with told(f"looking at the size of {image}"):
+            if _size(image) >= size:
+                return
+        unmount(point)
+        with told(f"making {image} larger"):
+            _lengthen(image, size)
+        _run(
+            "e2fsck", "-f", "-p", str(image), fine=(0, 1), held=held
+        )  # resize2fs insists on it; 1: it mended something
+        _run("resize2fs", str(image), held=held)
 
 
 def fit(image: Path, point: Path, size: int) -> None:
     """The mounted filesystem has at least `size` bytes: grown while it is in use, never made smaller."""
     if room(point)[0] >= size:
         return
-    with told(f"making {image} larger"):
-        _lengthen(image, size)
-        device = _device(point)
-        handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.ioctl(handle, LOOP_SET_CAPACITY)
-        finally:
-            os.close(handle)
-    _run("resize2fs", device)
+    with _alone(image) as held:
+        with told(f"making {image} larger"):
+            _lengthen(image, size)
+            device = _device(point)
+            handle = os.open(device, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.ioctl(handle, LOOP_SET_CAPACITY)
+            finally:
+                os.close(handle)
+        _run("resize2fs", device, held=held)
     if room(point)[0] < size:
         raise ComputeError(
             f"the filesystem at {point} has {room(point)[0]} bytes and should have {size}: another image than {image} "
@@ -157,6 +165,27 @@ def answers(point: Path) -> bool:
     except OSError as error:
         return error.errno != errno.EIO  # others, as no room, say nothing of a fault
     return True
+
+
+@contextmanager
+def _alone(image: Path) -> Iterator[int]:
+    """The lock on an image, as a descriptor: tools that work on it inherit it, so one that outlives us holds it to its end.
+
+    Raises ComputeError where it is held: then nothing may touch the image, and mounting it least of all."""
+    with told(f"opening {image}"):
+        held = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with told(f"locking {image}"):
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ComputeError(
+                    f"{image} is still being checked or made larger by a tool that an earlier control plane began; it is not "
+                    "to be cut off, and the next try follows by itself"
+                ) from None
+        yield held
+    finally:
+        os.close(held)
 
 
 def _lengthen(image: Path, size: int) -> None:
@@ -193,31 +222,41 @@ def _find(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATHS}")
 
 
-def _run(tool: str, *arguments: str, fine: tuple[int, ...] = (0,)) -> None:
-    """Run to its end, whatever happens to us: half an order must not stand. Raises ComputeError with the tool's own words."""
+def _run(tool: str, *arguments: str, fine: tuple[int, ...] = (0,), held: int | None = None) -> None:
+    """Run a tool that goes on whatever happens to us: in a session of its own, its words in a file and not in a pipe, which
+    would end it when we do. With `held`, a lock that it inherits, it is waited for however long it takes: a filesystem must
+    not be left half changed. Others are ended after PATIENCE_SECONDS; that leaves a file, or a mount as it was.
+
+    Raises ComputeError with the tool's own words."""
     doing = f"`{tool} {arguments[-1]}`"
     program = _find(tool)
     if program is None:
         raise ComputeError(f"{doing} failed: {tool} cannot be found; install it")
+    with told(doing):
+        words = os.memfd_create(tool)
     try:
-        done = subprocess.run(
-            [program, *arguments],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={"PATH": SYSTEM_PATHS, "LC_ALL": "C"},
-            start_new_session=True,
-            timeout=PATIENCE_SECONDS,
-            check=False,
-        )
+        with told(doing):
+            done = subprocess.run(
+                [program, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=words,
+                stderr=words,
+                env={"PATH": SYSTEM_PATHS, "LC_ALL": "C"},
+                start_new_session=True,
+                pass_fds=() if held is None else (held,),
+                timeout=PATIENCE_SECONDS if held is None else None,
+                check=False,
+            )
+        said = os.pread(words, SAID_BYTES, 0).decode(errors="replace")
     except subprocess.TimeoutExpired:
         raise ComputeError(
             f"{doing} did not end within {PATIENCE_SECONDS:.0f} s; the disk may hang: look at the system log"
         ) from None
+    finally:
+        os.close(words)
     if done.returncode not in fine:
-        said = " ".join((done.stderr or done.stdout).split()) or f"exit status {done.returncode}"
-        raise ComputeError(f"{doing} failed: {said}; {_remedy(tool)}")
+        cause = " ".join(said.split()) or f"exit status {done.returncode}"
+        raise ComputeError(f"{doing} failed: {cause}; {_remedy(tool)}")
 
 
 def _remedy(tool: str) -> str:

@@ -156,7 +156,7 @@ class Gauge:
                     self._measure(node)
                 except InterruptedError:
                     return
-                except OSError as error:
+                except (OSError, ComputeError) as error:
                     _log.warning("the volume of %s was not measured: %s", node, error)
             if self._stopping.wait(self.every):
                 return

@@ -9,8 +9,9 @@ nothing that happens to the control plane reaches the node. Its orders come as J
 
 and it answers with one line on standard output: `{"pid": int}` or `{"error": str, "errno": int | null, "stage": str}`.
 In the node's directory it writes `keeper.json` (itself), `run.json` (the run), `ended.json` (the last runs that ended, newest
-last). Invariants: `run.json` exists before the command's first instruction; while the node or its first keeper lives, the lock
-on the file `lock` is held; at most one keeper holds `keeper.lock`; killing a keeper never touches the node."""
+last). `clock` in them is the boot-time clock, which nobody can set: what the wall clock said beside it is for people.
+Invariants: `run.json` exists before the command's first instruction; while the node or its first keeper lives, the lock on
+the file `lock` is held; at most one keeper holds `keeper.lock`; killing a keeper never touches the node."""
 
 from __future__ import annotations
 
@@ -152,10 +153,12 @@ def record(directory: str, run: dict[str, Any], status: int | None) -> None:
     stop = read(f"{directory}/stop.json") or {}
     ours = stop.get("run") == run["run"]
     futile = ours and stop.get("how") == FUTILE
+    now = time.clock_gettime(time.CLOCK_BOOTTIME)
     ended = {
         "run": run["run"],
         "ended": time.time(),
-        "seconds": time.clock_gettime(time.CLOCK_BOOTTIME) - run["clock"],
+        "clock": now,
+        "seconds": now - run["clock"],
         "code": None if status is None else os.waitstatus_to_exitcode(status),
         "requested": ours and not futile,
         "futile": futile,

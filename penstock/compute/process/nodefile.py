@@ -10,7 +10,7 @@ from penstock.compute.base import ComputeError, IssuedLeaf, StaleFence
 from penstock.compute.process import files
 from penstock.compute.process.files import told
 from penstock.compute.process.home import Place
-from penstock.compute.process.run import Records
+from penstock.compute.process.records import Records
 from penstock.model.node import NodeSpec
 
 

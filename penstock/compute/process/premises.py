@@ -13,7 +13,8 @@ from penstock.compute.process.files import read_object
 from penstock.compute.process.filesystem import why_not
 from penstock.compute.process.gauge import Laid, census, uses
 from penstock.compute.process.home import Home
-from penstock.compute.process.run import Records, taken
+from penstock.compute.process.records import Records
+from penstock.compute.process.run import taken
 from penstock.compute.process.volumes import chosen
 from penstock.model.volume import VolumeKind, VolumeUse
 

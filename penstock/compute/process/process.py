@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from pathlib import Path
 
 from attrs import frozen
@@ -16,6 +17,11 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 def boot_id() -> str:
     """The kernel's name for the time since this machine started."""
     return BOOT_ID.read_text().strip()
+
+
+def boot_clock() -> float:
+    """Seconds on a clock that nobody can set and that counts while the machine sleeps; it means something within one boot."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 @frozen
@@ -83,11 +89,17 @@ def send(process: Process, number: signal.Signals) -> bool:
     if opened is None:
         return False
     try:
+        return signal_by(opened, number)
+    finally:
+        os.close(opened)
+
+
+def signal_by(opened: int, number: signal.Signals) -> bool:
+    """Send a signal through a process's descriptor; False where it is gone."""
+    try:
         signal.pidfd_send_signal(opened, number)
     except ProcessLookupError:
         return False
-    finally:
-        os.close(opened)
     return True
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from logging import getLogger
 from pathlib import Path
 from signal import Signals
@@ -41,8 +42,9 @@ class ProcessCompute:
 
     `home` is where nodes and volumes lie, `run_as` the user that nodes run as when this process is root (`nobody` where
     None), `registry` where the homes of the machine claim their loopback networks, `boot` names the time since the machine
-    started. `volumes` is what new volumes are (None: filesystems where the machine can), directories are measured every
-    `measure_seconds`. Raises ComputeError where nodes could not live here. Verbs on one node wait for each other; nodes do not."""
+    started, `began` is what the clock of those who look says now (all that is seen is dated by it). `volumes` is what new
+    volumes are (None: filesystems where the machine can), directories are measured every `measure_seconds`. Raises
+    ComputeError where nodes could not live here. Verbs on one node wait for each other; nodes do not."""
 
     def __init__(
         self,
@@ -52,6 +54,7 @@ class ProcessCompute:
         registry: Path = REGISTRY,
         boot: Callable[[], str] = process.boot_id,
         volumes: VolumeKind | None = VolumeKind.DIRECTORY,
+        began: datetime | None = None,
         measure_seconds: float = EVERY_SECONDS,
         rotate_bytes: int = 64 << 20,
         rotate_seconds: float = 10.0,
@@ -63,7 +66,7 @@ class ProcessCompute:
         self._user = choose(run_as)
         self._home = Home(home.absolute())
         self._home.prepare(self._user)
-        self._witness = Witness(boot=boot, user=self._user)
+        self._witness = Witness(boot=boot, user=self._user, began=began or datetime.now(UTC))
         self._launcher = Launcher(self._witness, self._user, rotate_bytes, rotate_seconds)
         self._volumes = Volumes(self._home, self._user, volumes)
         self._gauge = Gauge(self._home, self._turn, measure_seconds)
@@ -183,20 +186,38 @@ class ProcessCompute:
                     self._lay_ballast(place)
 
     def stop(self, node: NodeId, how: How, fence: int) -> None:
-        with self._turn(node) as place:
+        with self._turn(node) as place, told(f"stopping {node}"):
             nodefile.raise_fence(place, nodefile.read(self._witness.records, place, fence), fence)
             run = self._run(place)
             if run is None or not self._witness.alive(run):
                 return
-            if how is not How.GRACEFUL or self._witness.stopping(place, run) is None:
-                # Asked again, it is still the first time that counts: patience begins there.
-                with told(f"stopping {node}"):
-                    asked = {"run": run.run, "how": how, "at": time.time()}
-                    files.write(place.record("stop"), json.dumps(asked).encode())
             if how is How.GRACEFUL:
-                process.send(run.process, Signals.SIGTERM)
+                self._ask(place, run)
             else:
+                self._note_stop(place, run, how)
                 ending.kill(self._witness, place, run)
+
+    def _ask(self, place: Place, run: Run) -> None:
+        """Send the stop signal. The wish is written down first, so that the end counts as ours; that it was sent, afterwards.
+
+        Asked again, it is still the first signal that counts: patience begins there."""
+        opened = process.handle(run.process)  # before anything is written: whoever cannot be signalled was not asked
+        if opened is None:
+            return
+        try:
+            stopping = self._witness.stopping(place, run)
+            known = stopping is not None and stopping.signalled
+            if not known:
+                self._note_stop(place, run, How.GRACEFUL)
+            if process.signal_by(opened, Signals.SIGTERM) and not known:
+                self._note_stop(place, run, How.GRACEFUL, signalled=True)
+        finally:
+            os.close(opened)
+
+    @staticmethod
+    def _note_stop(place: Place, run: Run, how: How, *, signalled: bool = False) -> None:
+        asked = {"run": run.run, "how": how, "at": time.time(), "clock": process.boot_clock(), "signalled": signalled}
+        files.write(place.record("stop"), json.dumps(asked).encode())
 
     def remove(self, node: NodeId, fence: int, *, keep: bool = False) -> str | None:
         with self._turn(node) as place:
@@ -276,7 +297,7 @@ class ProcessCompute:
         place = self._home.place(node)
         with self._turns_lock:
             turn = self._turns.setdefault(node, Lock())
-        with turn:
+        with turn, told(f"work on {node}"):
             yield place
 
     def _lay_ballast(self, place: Place) -> None:

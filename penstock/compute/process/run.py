@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import Signals
-from threading import Lock
 from typing import Any
 
 from attrs import evolve, field, frozen
-from cryptography import x509
 
 from penstock.compute.process import gauge, process
 from penstock.compute.process.home import Place
 from penstock.compute.process.process import Process
+from penstock.compute.process.records import Records
 from penstock.compute.process.user import User, refused_at
 from penstock.compute.process.volumes import missing, there
 from penstock.model.observation import Absent, Bereft, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
@@ -34,65 +32,6 @@ TERMINATED = (-Signals.SIGTERM, 128 + Signals.SIGTERM)
 """How a process ends that obeys SIGTERM: by the signal itself, or by exit status 143 (Java after its shutdown hooks)."""
 
 
-class Records:
-    """JSON and PEM files of nodes, parsed once for each version of a file.
-
-    Invariant: a file with another inode, size or time of change is read again, so nothing outlives what lies on disk."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Path, tuple[tuple[int, int, int], Any]] = {}
-        self._lock = Lock()
-
-    def json(self, path: Path) -> dict[str, Any] | list[dict[str, Any]] | None:
-        """The value of a JSON file; None where there is none. Raises OSError and ValueError."""
-        value: dict[str, Any] | list[dict[str, Any]] | None = self._read(path, json.loads)
-        return value
-
-    def object(self, path: Path) -> dict[str, Any] | None:
-        """A JSON object; None where there is no file. Raises OSError and ValueError."""
-        value = self.json(path)
-        if value is not None and not isinstance(value, dict):
-            raise ValueError(f"{path} holds no JSON object")
-        return value
-
-    def leaf(self, path: Path) -> tuple[datetime, datetime] | None:
-        """(not before, not after) of the first certificate of a PEM file; None where there is none. Raises OSError."""
-        dates: tuple[datetime, datetime] | None = self._read(path, _dates)
-        return dates
-
-    def forget(self, directory: Path) -> None:
-        """Drop what was kept of a directory that is gone."""
-        with self._lock:
-            for path in [path for path in self._kept if path.is_relative_to(directory)]:
-                del self._kept[path]
-
-    def _read(self, path: Path, parse: Callable[[bytes], Any]) -> Any:
-        try:
-            facts = path.stat()
-        except FileNotFoundError:
-            return None
-        version = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
-        with self._lock:
-            kept = self._kept.get(path)
-        if kept is not None and kept[0] == version:
-            return kept[1]
-        try:
-            value = parse(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        with self._lock:
-            self._kept[path] = (version, value)
-        return value
-
-
-def _dates(pem: bytes) -> tuple[datetime, datetime] | None:
-    try:
-        leaf = x509.load_pem_x509_certificates(pem)[0]
-    except ValueError:
-        return None
-    return leaf.not_valid_before_utc, leaf.not_valid_after_utc
-
-
 @frozen
 class Run:
     """The last run of a node, as `run.json` tells it."""
@@ -100,9 +39,8 @@ class Run:
     run: str
     boot: str
     process: Process
-    started: datetime
     clock: float
-    """Boot-time clock at the start, in seconds: durations are counted on it."""
+    """Boot-time clock at the start, in seconds."""
     log: int
     """Where in node.log the run's own output begins, in bytes."""
 
@@ -112,23 +50,40 @@ class Run:
             record["run"],
             record["boot"],
             Process(record["pid"], record["birth"]),
-            moment(record["started"]),
             record["clock"],
             record["log"],
         )
 
 
-def moment(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+@frozen
+class Stopping:
+    """A graceful stop of the present run, as `stop.json` tells it."""
+
+    asked: datetime
+    """When it was first written down."""
+    signalled: bool
+    """The signal is known to have been sent; what is written down comes before it."""
 
 
 @frozen
 class Witness:
-    """Looks at nodes: their records, their processes. Changes nothing."""
+    """Looks at nodes: their records, their processes. Changes nothing.
+
+    Every moment that it tells is on the clock of those who look: `began` is what that said when this was made, and from
+    there the boot-time clock counts. So a step of the wall clock makes nothing older or younger. A record counts for the
+    run that it names and for no other, and a run belongs to its boot: what lies before the present boot has no moment.
+    Records of an older format hold the wall clock alone, which is not believed: a stop in one is as old as `began`, since a
+    control plane before this wrote it, and may not have been sent; an end in one has no moment."""
 
     records: Records = field(factory=Records)
     boot: Callable[[], str] = process.boot_id
     user: User | None = None
+    began: datetime = field(factory=lambda: datetime.now(UTC))
+    _began: float = field(factory=process.boot_clock, init=False)
+
+    def moment(self, clock: float) -> datetime:
+        """A time on the boot-time clock."""
+        return self.began + timedelta(seconds=clock - self._began)
 
     def run(self, place: Place) -> Run | None:
         """The last run, or None where the node never ran. Raises OSError and ValueError where that cannot be known."""
@@ -165,15 +120,17 @@ class Witness:
             raise ValueError("node.json is missing or names another node")
         seen = process.facts(run.process) if run is not None and run.boot == self.boot() else None
         if run is not None and seen is not None:
+            stopping = self.stopping(place, run)
             return Running(
-                since=run.started,
+                since=self.moment(run.clock),
                 pid=run.process.pid,
                 revision=label["revision"],
                 start=label["start"],
                 live=label["live"],
                 fence=label["fence"],
                 cpu_seconds=seen.cpu_seconds,
-                stopping=self.stopping(place, run),
+                stopping=stopping.asked if stopping else None,
+                signalled=stopping is None or stopping.signalled,
                 suspended=seen.suspended,
                 leaves=self._leaves(place, label),
                 volume=gauge.use(place, self.records.object),
@@ -186,12 +143,13 @@ class Witness:
             return blocked
         return Absent() if run is None else evolve(self._gone(place, run), volume=gauge.use(place, self.records.object))
 
-    def stopping(self, place: Place, run: Run) -> datetime | None:
-        """When the run was first asked to stop gracefully; None where it was not."""
+    def stopping(self, place: Place, run: Run) -> Stopping | None:
+        """The graceful stop of the run; None where there is none."""
         stop = self.records.object(place.record("stop"))
         if stop is None or stop.get("run") != run.run or stop.get("how") != How.GRACEFUL:
             return None
-        return moment(stop["at"])
+        clock = stop.get("clock")
+        return Stopping(self.began if clock is None else self.moment(clock), stop.get("signalled", False))
 
     def _leaves(self, place: Place, label: Mapping[str, Any]) -> dict[str, tuple[datetime, datetime]]:
         dates = {path: self.records.leaf(place.files / path) for path in label["leaves"]}
@@ -228,18 +186,30 @@ class Witness:
             short_runs += not entry["requested"]
         if ended is None:
             # No keeper saw the end. What the node wrote last is its last sign of life.
-            wrote = moment(place.log.stat().st_mtime) if place.log.exists() else run.started
-            last = max(run.started, wrote)
-            short = futile or (last - run.started).total_seconds() < SHORT_SECONDS
+            last = self._wrote(place, run)
+            short = futile or (last is not None and last - run.clock < SHORT_SECONDS)
             short_runs = short_runs + 1 if short else 0
-            return Gone(last, "unknown", 0 if requested else short_runs, requested)
+            at = None if last is None else self.moment(last)
+            return Gone(at, "unknown", 0 if requested else short_runs, requested)
+        clock = ended.get("clock")
         return Gone(
-            at=moment(ended["ended"]),
+            at=None if clock is None else self.moment(clock),
             status=status(ended["code"]) + (FUTILE if futile else ""),
             short_runs=0 if requested else short_runs,
             requested=requested,
             clean=ended["code"] == 0 or ended["code"] in TERMINATED,
         )
+
+    def _wrote(self, place: Place, run: Run) -> float | None:
+        """When the run last wrote to its log, on the boot-time clock; None where that is not known.
+
+        Files have the wall clock's time alone. Set meanwhile, it may say anything: never before the run began, and what
+        lies ahead of us is not believed."""
+        try:
+            ago = time.time() - place.log.stat().st_mtime
+        except FileNotFoundError:
+            return run.clock
+        return max(run.clock, process.boot_clock() - ago) if ago >= 0 else None
 
     def _history(self, place: Place, run: Run) -> list[dict[str, Any]]:
         until = time.monotonic() + SETTLE_SECONDS

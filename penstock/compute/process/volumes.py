@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from penstock.compute.base import ComputeError
 from penstock.compute.process import filesystem
+from penstock.compute.process.errands import Errands
 from penstock.compute.process.files import (
     delete,
     delete_if_empty,
@@ -82,6 +84,7 @@ class Volumes:
     home: Home
     user: User | None = None
     kind: VolumeKind | None = VolumeKind.DIRECTORY
+    errands: Errands = field(factory=Errands, eq=False)
 
     @property
     def quarantine(self) -> Quarantine:
@@ -129,7 +132,7 @@ class Volumes:
                 raise ComputeError(
                     f"the volume of {node.id} was not made larger: {obstacle}; restart the node, the start makes it larger"
                 )
-            filesystem.fit(place.image, place.disk, size)
+            self.errands.run(place.image, partial(filesystem.fit, place.image, place.disk, size))
         self._note_size(place, node, found)
 
     def _wanted(self, node: NodeSpec) -> VolumeKind:
@@ -184,7 +187,8 @@ class Volumes:
         if label.kind is VolumeKind.FILESYSTEM:
             if not there(place):
                 raise Missing(missing(place, node.incarnation))
-            filesystem.fit_at_rest(place.image, place.disk, node.resources.volume_gib * GIB)
+            size = node.resources.volume_gib * GIB
+            self.errands.run(place.image, partial(filesystem.fit_at_rest, place.image, place.disk, size))
             filesystem.mount(place.image, place.disk)
             inner = read(place.disk)
             if inner is None or inner != label:

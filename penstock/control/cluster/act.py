@@ -57,6 +57,9 @@ class Hands:
     """Make this the directory id of the node, in the rows."""
     retire: Callable[[NodeId], None]
     """The node is no part of the cluster any more, in the rows."""
+    fresh: Callable[[], bool]
+    """Does the look still hold on which the plan rests? Asked right before whatever was proved by it: acts of other clusters
+    may have kept the threads."""
 
 
 @frozen
@@ -101,6 +104,9 @@ def carry_out(actions: Sequence[Reasoned], hands: Hands, together: Together = ma
 def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for reasoned in actions:
+        if _proved(reasoned) and not hands.fresh():
+            outcomes.append(_late(reasoned))
+            break
         try:
             outcomes.append(Done(reasoned, act(reasoned.action, hands)))
         except (ComputeError, KafkaError) as error:
@@ -117,6 +123,16 @@ def _in_order(actions: Sequence[Reasoned], hands: Hands) -> list[Outcome]:
             )
             break
     return outcomes
+
+
+def _proved(reasoned: Reasoned) -> bool:
+    """Does it rest on what others did at the time of the look?"""
+    return reasoned.disrupts or isinstance(reasoned.action, Unregister)
+
+
+def _late(reasoned: Reasoned) -> Failure:
+    why = f"{reasoned.action} was not done: the look that allowed it is too old; the next one decides anew"
+    return Failure(reasoned.action.target, why, heals=reasoned.heals)
 
 
 def _restores(action: Action) -> bool:

@@ -49,18 +49,27 @@ class Draft:
         if self.going and not self._joins(action.target):
             self.wait(on=str(action.target), because=f"{self._named()} must be back first")
             return False
+        return self._proved(action, because, heals=False)
+
+    def insist(self, action: Stop, because: str) -> bool:
+        """Stop a node that was to stop before and may work on, if that is proved anew: an earlier proof has grown old."""
+        return self._proved(action, because, heals=True)
+
+    def _proved(self, action: Stop, because: str, *, heals: bool) -> bool:
         if self._view.depth < PARTITIONS:
             self.look(PARTITIONS)
-            self.wait(on=str(action.target), because="the partitions must be looked at first")
+            self.wait(on=str(action.target), because="the partitions must be looked at first", heals=heals)
             return False
         answer = may_go_down(action.target, self._view, self.going)
         for note in answer.notes:
             self.note(note)
         if not answer.safe:
-            self.wait(on=str(action.target), because=answer.why)
+            self.wait(
+                on=str(action.target), because=f"{because}, but {answer.why}" if heals else answer.why, heals=heals
+            )
             return False
         self.going.add(action.target)
-        self._actions.append(Reasoned(action, because, disrupts=True))
+        self._actions.append(Reasoned(action, because, heals=heals, disrupts=True))
         return True
 
     def _joins(self, node: NodeId) -> bool:

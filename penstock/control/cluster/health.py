@@ -130,7 +130,7 @@ def frozen(node: NodeId, view: ClusterView, now: datetime) -> str | None:
     running = view.running(node)
     if running is None:
         return None
-    if running.stopping is not None and now - running.stopping >= STOP_PATIENCE:
+    if running.stopping is not None and running.signalled and now - running.stopping >= STOP_PATIENCE:
         return f"{node} was asked to stop {(now - running.stopping).total_seconds():.0f} s ago and is still there"
     if view.answers.get(node) != Known(False):
         return None
@@ -143,6 +143,12 @@ def frozen(node: NodeId, view: ClusterView, now: datetime) -> str | None:
     if silent is not None and now - silent >= DEAF:
         return f"{node} has not answered for {(now - silent).total_seconds():.0f} s"
     return None
+
+
+def untold_stops(view: ClusterView) -> tuple[NodeId, ...]:
+    """Nodes whose stop was written down and perhaps not sent: the control plane ended in between."""
+    runs = ((node.id, view.running(node.id)) for node in view.layout)
+    return tuple(node for node, running in runs if running is not None and not running.signalled)
 
 
 def starting(view: ClusterView, now: datetime) -> bool:

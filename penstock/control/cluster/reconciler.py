@@ -10,11 +10,12 @@ import structlog
 from attrs import define, evolve
 
 from penstock.compute.base import ComputeError
-from penstock.control.cluster import sentences
+from penstock.control.cluster import obstacles, sentences
 from penstock.control.cluster.act import Done, Failure, Hands, carry_out
 from penstock.control.cluster.course import Course, course
 from penstock.control.cluster.draft import PARTITIONS
-from penstock.control.cluster.health import missing, starting
+from penstock.control.cluster.due import BROKERS_EVERY, due
+from penstock.control.cluster.health import missing
 from penstock.control.cluster.layout import lay_out
 from penstock.control.cluster.memory import LOST_SIGHT
 from penstock.control.cluster.observe import Observer
@@ -22,6 +23,7 @@ from penstock.control.cluster.outcome import ended
 from penstock.control.cluster.places import dated, endowed, undated
 from penstock.control.cluster.retreat import gone_back
 from penstock.control.cluster.rules import plan as run_rules
+from penstock.control.cluster.state import resumed
 from penstock.control.cluster.state import status as computed_status
 from penstock.control.cluster.steps import left
 from penstock.control.cluster.surroundings import Surroundings
@@ -29,26 +31,20 @@ from penstock.control.reconciler import Verdict
 from penstock.kafka.runtimes import NotPrepared
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
-from penstock.model.observation import ClusterView, Known
+from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation
-from penstock.model.plan import Discard, Plan, Renew, Retire, Start, Waiting
+from penstock.model.plan import Discard, Plan, Renew, Retire, Start
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord
 
 log = structlog.get_logger(__name__)
 
-BROKERS_EVERY = 2.0
-"""Seconds between looks at quorum and brokers of a quiet cluster: a frozen node does not wake us."""
 PARTITIONS_EVERY = timedelta(seconds=30)
 PARTITIONS_AFTER_AN_EVENT = timedelta(seconds=5)
 """A look this young is good enough when something happened: what starts has no core to spare for answering us."""
 LAYOUT_KEPT = timedelta(seconds=30)
-WHILE_BUSY = 1.0
-"""Seconds until the next look while something is under way and no event may come."""
-WHILE_SETTLING = 0.25
-"""The same where Kafka has the next word and says it soon: a broker that has just been started serves, replicas and leaders
-come home before the next batch of a roll, partitions move and nobody minds, or it is little. As long as the last pass took is
-waited at least."""
+LOOK_HOLDS = timedelta(seconds=3)
+"""What a look proves about others holds so long: a node may die right after it, and its session is as long."""
 
 
 @define
@@ -57,6 +53,8 @@ class _Room:
 
     observer: Observer
     partitions_seen: datetime | None = None
+    seen: datetime | None = None
+    """When the last look of any depth ended."""
     looked: datetime | None = None
     """When the last pass was made that acted."""
     lost_sight: bool = True
@@ -84,7 +82,10 @@ class ClusterReconciler:
             asked = rows.queue.due().get(cluster)
         if record is None:
             return Verdict(None)
-        verdict = self._pass(record, operation, woken=woken)
+        try:
+            verdict = self._pass(record, operation, woken=woken)
+        except ComputeError as error:  # it cannot be asked: acts that do not work are failures of their own
+            verdict = self._unseen(record, operation, error)
         if asked is not None:
             with self._around.store.write() as rows:
                 rows.queue.done(cluster, asked)
@@ -95,12 +96,12 @@ class ClusterReconciler:
         now = around.clock()
         room = self._room(record.spec.id)
         room.lost_sight = room.looked is None or now - room.looked > LOST_SIGHT
-        status = _resumed(record.status) if room.lost_sight else record.status
+        status = resumed(record.status) if room.lost_sight else record.status
         try:
             spec = endowed(record.spec, around.store, around.compute, around.network_address)
         except ComputeError as error:
             view = room.observer.look(record.spec, status, (), operation, 1, now)
-            return self._commit(view, _unplaced(str(error)), [], [], now)
+            return self._commit(view, obstacles.unplaced(str(error)), [], [], now)
         view, plan = self.decide(spec, status, operation, now, woken=woken)
         if spec.paused or (plan.actions and not around.still_ours()):  # what is only written down, the store refuses
             return Verdict(BROKERS_EVERY, "paused")
@@ -125,11 +126,13 @@ class ClusterReconciler:
         busy = status.completed and (status.state is not ClusterState.ACTIVE or operation is not None)
         if busy and layout and view.depth < PARTITIONS and not missing(view):
             view = room.observer.deepen(view, PARTITIONS, now)  # all serve: whether all is in sync is what is left
+        room.seen = self._around.clock()
         if unprepared is not None:
-            return view, _unprepared(spec, unprepared)
+            return view, obstacles.unprepared(spec.kafka_version, unprepared)
         plan, wanted = run_rules(view, now)
         if wanted > view.depth and layout:
             view = room.observer.deepen(view, wanted, now)
+            room.seen = self._around.clock()
             plan, _ = run_rules(view, now)
         if view.depth >= PARTITIONS:
             room.partitions_seen = now
@@ -171,7 +174,8 @@ class ClusterReconciler:
 
     def _act(self, view: ClusterView, plan: Plan) -> tuple[list[Done], list[Failure]]:
         around = self._around
-        observer = self._room(view.spec.id).observer
+        room = self._room(view.spec.id)
+        observer, seen = room.observer, room.seen
         hands = Hands(
             compute=around.compute,
             admin=lambda: observer.admin(view.spec, view.layout),
@@ -179,6 +183,7 @@ class ClusterReconciler:
             fence=around.fence,
             write_down=self._rehouse,
             retire=self._retire,
+            fresh=lambda: seen is not None and around.clock() - seen <= LOOK_HOLDS,
         )
         outcomes = carry_out(plan.actions, hands, around.together)
         observer.discarded({each.action.name for each in plan.actions if isinstance(each.action, Discard)})
@@ -245,7 +250,7 @@ class ClusterReconciler:
                     rows.events.append(view.spec.id, now, sentence)
         if sentence:
             log.info(sentence, cluster=view.spec.name)
-        return Verdict(self._next(view, plan, status, done, now), sentence)
+        return Verdict(due(view, plan, status, done, now, around.clock()), sentence)
 
     def _course(
         self,
@@ -266,27 +271,26 @@ class ClusterReconciler:
             failures,
             now,
             self._around.operation_patience,
-            self._last_words,
+            lambda node: sentences.said(node, self._around.compute.tail),
             lost_sight=self._room(view.spec.id).lost_sight,
             ordered=plan.ordered,
             left=[action.target for each in done if isinstance(action := each.reasoned.action, Retire)],
         )
 
-    def _last_words(self, node: NodeId) -> str:
-        return sentences.last_words(self._around.compute.tail(node, sentences.LAST_LINES))
-
-    def _next(self, view: ClusterView, plan: Plan, status: ClusterStatus, done: Sequence[Done], now: datetime) -> float:
-        if status.state is ClusterState.FAILED:
-            return 30.0
-        if status.state is ClusterState.ACTIVE and not plan.waits and not done:
-            return BROKERS_EVERY
-        tries = [(wait.until - now).total_seconds() for wait in plan.waits if wait.until is not None]
-        unsteered = view.traffic.rate is None or view.traffic.calm_ms is None
-        copying = isinstance(view.balance, Known) and view.balance.value.facts.copying and unsteered
-        settles = starting(view, now) if missing(view) else plan.roll is not None or copying
-        spent = (self._around.clock() - now).total_seconds()
-        pause = max(WHILE_SETTLING, min(spent, WHILE_BUSY)) if settles else WHILE_BUSY
-        return max(0.05, min([pause, *tries]))
+    def _unseen(self, record: ClusterRecord, operation: OpenOperation | None, error: ComputeError) -> Verdict:
+        """Nothing can be known of the nodes, so nothing is done and nothing concluded; the status says why."""
+        now, plan = self._around.clock(), obstacles.unseen(str(error))
+        view = ClusterView(record.spec, record.status, (), {}, operation=operation)
+        status = computed_status(view, plan, now, self._around.patience)
+        sentence = sentences.passed(view, status, (), ())
+        if status != record.status:
+            log.warning(str(error), cluster=record.spec.name)
+            with self._around.store.write() as rows:
+                if rows.clusters.get(record.spec.id) is not None:
+                    rows.clusters.put_status(record.spec.id, status)
+                    if sentence:
+                        rows.events.append(record.spec.id, now, sentence)
+        return Verdict(BROKERS_EVERY, sentence)
 
     def _gone(self, view: ClusterView, now: datetime) -> Verdict:
         """Nothing of the deleted cluster is left: its rows go too, but for a history entry."""
@@ -294,19 +298,3 @@ class ClusterReconciler:
             rows.clusters.forget(view.spec.id, now, "deleted by its owner", [kept.path for kept in view.aside])
         log.info("deleted", cluster=view.spec.name)
         return Verdict(None, f"{view.spec.name} is deleted")
-
-
-def _resumed(status: ClusterStatus) -> ClusterStatus:
-    """The status as a pass begins with it after a time in which nobody looked."""
-    return evolve(status, progress_at=None) if status.state is ClusterState.CREATING else status
-
-
-def _unplaced(why: str) -> Plan:
-    """Nodes have no addresses: the provider has none to give."""
-    return Plan(waits=(Waiting("addresses", why, heals=True),), stuck=why)
-
-
-def _unprepared(spec: ClusterSpec, error: NotPrepared) -> Plan:
-    """Nodes cannot be laid out: the version is not complete on this machine."""
-    wait = Waiting(spec.kafka_version, str(error), heals=error.hopeless)
-    return Plan(waits=(wait,), stuck=str(error) if error.hopeless else None)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from attrs import evolve
 
+from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Done, Failure
 from penstock.control.cluster.course import Course
 from penstock.control.cluster.fullness import crossed
@@ -41,6 +42,18 @@ BAD_DISK = "its disk fails: look at the system log; moved away, the volume is re
 """What to do about a volume that returns errors where something reads that is not tried before a start."""
 
 
+Tail = Callable[[NodeId, int], Sequence[str]]
+"""The last lines of a node's log. Raises ComputeError: mostly the disk that ended the node holds its log too."""
+
+
+def said(node: NodeId, tail: Tail) -> str:
+    """A node's last words; where its log cannot be read, why not."""
+    try:
+        return last_words(tail(node, LAST_LINES))
+    except ComputeError as error:
+        return str(error)
+
+
 def last_words(lines: Sequence[str]) -> str:
     """The last line of a log that says something: a frame of a stack trace does not. Where a disk ended the node, what it said."""
     if (halted := halt(lines)) is not None:
@@ -52,7 +65,7 @@ def last_words(lines: Sequence[str]) -> str:
     return ""
 
 
-def quoting(plan: Plan, view: ClusterView, tail: Callable[[NodeId, int], Sequence[str]]) -> Plan:
+def quoting(plan: Plan, view: ClusterView, tail: Tail) -> Plan:
     """The plan in which every wait for a node that keeps ending tells the node's last words; and the start of one that halted."""
     ended = {
         str(node.id): node.id
@@ -61,7 +74,7 @@ def quoting(plan: Plan, view: ClusterView, tail: Callable[[NodeId, int], Sequenc
     }
     waits = [
         evolve(wait, because=f"{wait.because}; its last words: {words}")
-        if wait.on in ended and (words := last_words(tail(ended[wait.on], LAST_LINES)))
+        if wait.on in ended and (words := said(ended[wait.on], tail))
         else wait
         for wait in plan.waits
     ]
@@ -74,11 +87,14 @@ def quoting(plan: Plan, view: ClusterView, tail: Callable[[NodeId, int], Sequenc
     return evolve(plan, actions=tuple(actions), waits=tuple(waits))
 
 
-def _halted(node: NodeId, view: ClusterView, tail: Callable[[NodeId, int], Sequence[str]]) -> str:
-    """Why a node ended by itself, where its log says so; empty else."""
+def _halted(node: NodeId, view: ClusterView, tail: Tail) -> str:
+    """Why a node ended by itself, where its log says so or cannot be read; empty else."""
     match view.sighting(node):
         case Known(Gone(requested=False, clean=False, status=status)) if status.startswith("exit status"):
-            return halt(tail(node, LAST_LINES)) or ""
+            try:
+                return halt(tail(node, LAST_LINES)) or ""
+            except ComputeError as error:
+                return str(error)
         case _:
             return ""
 

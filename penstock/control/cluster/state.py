@@ -40,6 +40,11 @@ def status(view: ClusterView, plan: Plan, now: datetime, patience: timedelta) ->
     )
 
 
+def resumed(status: ClusterStatus) -> ClusterStatus:
+    """The status as a pass begins with it after a time in which nobody looked."""
+    return evolve(status, progress_at=None) if status.state is ClusterState.CREATING else status
+
+
 def _left_over(view: ClusterView) -> Mapping[str, Any]:
     """What is to be lifted that no operation sees to any more: until every broker was asked and is free; and what moves
     because brokers must leave that one left."""
