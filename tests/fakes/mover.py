@@ -44,6 +44,8 @@ class FakeMover:
     """Bytes a second that producers write to each partition of theirs."""
     moves: int = 0
     """Orders that added a replica somewhere, so far."""
+    copied: Counter[int] = field(factory=Counter)
+    """Broker -> bytes a second that it sends and gets for moves now."""
 
     # -- time
 
@@ -60,9 +62,11 @@ class FakeMover:
             if number not in partition.isr and self.kafka.serves(number) and self._led(partition)
         ]
         busy = Counter(number for _, number in coming)
-        sent = Counter(partition.leader for partition, _ in coming)
+        asked = Counter(partition.leader for partition, _ in coming)
+        self.copied.clear()
         for partition, number in coming:
-            rate = min(COPIED / busy[number], self._limit(partition, number) / sent[partition.leader])
+            rate = min(COPIED / busy[number], self._limit(partition, number) / asked[partition.leader])
+            self.copied.update({partition.leader: int(rate), number: int(rate)})
             there = self.arrived.get((partition.key, number), 0.0) + rate * seconds
             self.arrived[partition.key, number] = min(there, partition.size)
             if there >= partition.size:

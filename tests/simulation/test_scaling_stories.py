@@ -36,6 +36,29 @@ def test_brokers_that_join_get_their_share_and_nobody_is_restarted(store):
     play.clear_up()
 
 
+def limits(play):
+    """The limits that brokers had one after another, in MiB a second; None: none."""
+    told = [verb.partition(" ")[2] for verb in play.machine.verbs if verb.startswith("limit ")]
+    return [None if rate == "None" else int(rate) >> 20 for rate in told]
+
+
+@pytest.mark.parametrize("bears", [2, 64])
+def test_beside_producers_the_rate_follows_what_they_feel_and_the_end_is_reached(store, bears):
+    play = Play(store, topics=((3, 2),) * 8)
+    play.until(play.at_rest, 60)
+    play.kafka.bears = bears << 20
+    for partition in play.kafka.topics:
+        partition.size = 64 << 20
+    assert play.scale_out()
+    play.settle(400)
+    *steered, last = limits(play)
+    assert last is None
+    assert steered[:2] == ([8, 4] if bears == 2 else [8, 12])
+    assert steered == sorted(steered, reverse=bears == 2), "it falls where they wait, and rises where they do not"
+    assert replicas(play) == {1, 2, 3, 4, 5, 6}
+    play.clear_up()
+
+
 def goals(play):
     """How often the next moment's passes decide where everything should be, as the interpreter counts; and how many they are."""
     before = play.passes
