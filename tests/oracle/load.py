@@ -22,6 +22,7 @@ from typing import Any
 from attrs import define, field
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from oracle.reader import Reader
 
 PATIENCE = 90.0
 """Seconds in which something has to happen: generous, because machines that test are busy ones."""
@@ -29,7 +30,8 @@ PATIENCE = 90.0
 
 @define
 class Load:
-    """One producer with acks=all and idempotence that writes to every partition in turn until it is stopped.
+    """One producer with acks=all and idempotence that writes to every partition in turn until it is stopped, and a consumer
+    of a group of its own that follows it.
 
     `config` is what `penstock client --for librdkafka` prints. `pause` is in seconds between rounds over all partitions."""
 
@@ -48,12 +50,14 @@ class Load:
     """When the client began a new epoch by itself (monotonic seconds)."""
     began: float = 0.0
     ended: float = 0.0
+    reader: Reader | None = None
+    """Lives as long as the load; None where it has not started."""
     _lock: threading.Lock = field(factory=threading.Lock)
     _stop: threading.Event = field(factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def start(self) -> Load:
-        """Begin in a thread; returns when every partition has acknowledged a record."""
+        """Begin in threads; returns when every partition has acknowledged a record."""
         self._thread = threading.Thread(target=self._run, name=f"load {self.name}")
         self._thread.start()
         try:
@@ -61,6 +65,7 @@ class Load:
         except BaseException:
             self.stop()
             raise
+        self.reader = Reader(self.config, self.topic, f"reader-{self.name}", PATIENCE).start()
         return self
 
     def advance(self, patience: float = PATIENCE) -> None:
@@ -83,11 +88,15 @@ class Load:
             time.sleep(0.05)
 
     def stop(self) -> Load:
-        """Stop sending and wait for what is under way."""
+        """Stop sending and wait for what is under way, and until the consumer has seen all that was acknowledged."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(2 * PATIENCE)
-            assert not self._thread.is_alive(), "the producer does not end"
+        try:
+            if self._thread is not None:
+                self._thread.join(2 * PATIENCE)
+                assert not self._thread.is_alive(), "the producer does not end"
+        finally:
+            if self.reader is not None:
+                self.reader.end(dict(self.acked))
         return self
 
     def gaps(self) -> Mapping[int, float]:
@@ -168,8 +177,18 @@ def loaded(config: Mapping[str, str], topic: str, partitions: int, pause: float 
 
 
 def check(config: Mapping[str, str], topic: str, partitions: int, loads: Sequence[Load]) -> None:
-    """Read the topic from its beginning to its end, and judge."""
+    """Read the topic from its beginning to its end, and judge; and what the consumers saw that lived beside the producers."""
     judge(read_all(config, topic, partitions), loads)
+    for load in loads:
+        judge_reader(load)
+
+
+def judge_reader(load: Load) -> None:
+    """The load's consumer saw what a reader of today sees, went forward alone, and no commit of its group was lost."""
+    assert load.reader is not None, "no consumer lived beside this producer"
+    assert not load.reader.wrong, f"the consumer of {load.name}: {load.reader.wrong[:5]}"
+    assert load.reader.committed, f"no commit of the consumer of {load.name} was ever acknowledged"
+    judge(load.reader.read(load.name), [load])
 
 
 def judge(read: Mapping[int, Sequence[tuple[int, str]]], loads: Sequence[Load]) -> None:
