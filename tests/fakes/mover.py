@@ -36,6 +36,8 @@ class FakeMover:
     arrived: dict[tuple[Key, int], float] = field(factory=dict)
     leaving: list[tuple[datetime, int, Key, int]] = field(factory=list)
     """When it goes, from which broker, which replica, its bytes."""
+    cordons: bool = True
+    """Can brokers be closed? Kafka before 4.3 cannot."""
     closed: set[int] = field(factory=set)
     rate: int | None = None
     """Bytes a second that each broker spends on throttled replicas."""
@@ -156,10 +158,11 @@ class FakeMover:
 
     def cordoned(self, number: int) -> bool | None:
         self._ask(number)
-        return number in self.closed
+        return number in self.closed if self.cordons else None
 
     def cordon(self, number: int) -> bool:
         self._ask(number)
+        assert self.cordons, f"broker {number} was to be closed, and its Kafka cannot"
         self.closed.add(number)
         self.kafka.machine.verbs.append(f"cordon {number}")
         self.kafka.machine.called()
@@ -167,6 +170,7 @@ class FakeMover:
 
     def uncordon(self, number: int) -> None:
         self._ask(number)
+        assert self.cordons, f"broker {number} was to be opened, and its Kafka cannot"
         self.closed.discard(number)
         self.kafka.machine.verbs.append(f"uncordon {number}")
         self.kafka.machine.called()

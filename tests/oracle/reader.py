@@ -11,10 +11,17 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from attrs import define, field
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 COMMITS_EVERY = 1.0
 """Seconds between two commits."""
+PADDING = ":-"
+"""Begins what makes a record heavy and says nothing."""
+
+
+def value_of(message: Message) -> str:
+    """What a record says."""
+    return (message.value() or b"").decode().partition(PADDING)[0]
 
 
 @define
@@ -56,6 +63,14 @@ class Reader:
             where: [(offset, value) for offset, value in records.items() if value.startswith(f"{producer}:")]
             for where, records in self.seen.items()
         }
+
+    def ask(self) -> None:
+        """Long after the group's member left: what it committed must still be so."""
+        consumer = Consumer({**self.config, "group.id": self.group, "log_level": 2})
+        try:
+            self.told(consumer.committed([TopicPartition(self.topic, where) for where in self.committed], timeout=30))
+        finally:
+            consumer.close()
 
     # -- what it is told
 
@@ -117,7 +132,7 @@ class Reader:
             while not self._through():
                 for message in consumer.consume(1000, 0.2):
                     if message.error() is None:  # what is told while brokers come and go passes
-                        self.saw(message.partition() or 0, message.offset() or 0, (message.value() or b"").decode())
+                        self.saw(message.partition() or 0, message.offset() or 0, value_of(message))
                 if time.monotonic() >= due:
                     self._commit(consumer)
                     due = time.monotonic() + COMMITS_EVERY

@@ -96,7 +96,9 @@ def test_with_the_setting_off_brokers_join_and_nothing_moves(store):
     play.clear_up()
 
 
-def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept(six):
+@pytest.mark.parametrize("cordons", [True, False])
+def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept(six, cordons):
+    six.kafka.moving.cordons = cordons
     volumes = {node: six.machine.volumes[node] for node in six.nodes()[3:6]}
     six.scale_in()
     six.settle(200)
@@ -104,6 +106,7 @@ def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept
     acts = [verb for verb in six.machine.verbs if verb.endswith("broker 4") or verb == "unregister 4"]
     assert acts[-3:] == ["retire broker 4", "unregister 4", "quarantine broker 4"]
     assert replicas(six) == {1, 2, 3}
+    assert six.kafka.moving.closed == ({4, 5, 6} if cordons else set())
 
 
 def test_a_topic_that_is_made_while_brokers_leave_is_made_elsewhere(six):
@@ -117,6 +120,16 @@ def test_a_topic_that_is_made_while_brokers_leave_is_made_elsewhere(six):
 def test_a_topic_that_is_made_a_moment_before_they_are_closed_is_moved_too(six):
     six.scale_in()
     assert six.kafka.make_topic("early", 6, 3, 2)
+    six.settle(200)
+    assert replicas(six) == {1, 2, 3}
+
+
+def test_where_brokers_cannot_be_closed_what_is_made_while_they_leave_is_moved_too(six):
+    six.kafka.moving.cordons = False
+    six.scale_in()
+    six.until(lambda: not six.kafka.holds(6), 100)
+    assert six.kafka.make_topic("late", 6, 3, 2)
+    assert six.kafka.holds(6)
     six.settle(200)
     assert replicas(six) == {1, 2, 3}
 
