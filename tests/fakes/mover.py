@@ -46,6 +46,8 @@ class FakeMover:
     """Bytes a second that producers write to each partition of theirs."""
     moves: int = 0
     """Orders that added a replica somewhere, so far."""
+    theirs: dict[Key, tuple[int, ...]] = field(factory=dict)
+    """Targets of what somebody else reassigns and what is under way still."""
     copied: Counter[int] = field(factory=Counter)
     """Broker -> bytes a second that it sends and gets for moves now."""
 
@@ -104,6 +106,7 @@ class FakeMover:
         if partition.leader in partition.removing:
             partition.leader = -1
         partition.adding = partition.removing = ()
+        self.theirs.pop(partition.key, None)
 
     # -- Mover
 
@@ -128,6 +131,9 @@ class FakeMover:
         partitions = {partition.key: partition for partition in self.kafka.topics}
         refused: dict[Key, str] = {}
         for key, wanted in targets.items():
+            assert key not in self.theirs, (
+                f"somebody else reassigns {key} to {self.theirs[key]}: it was taken to {wanted}"
+            )
             partition = partitions.get(key)
             if partition is None:
                 refused[key] = "UNKNOWN_TOPIC_OR_PARTITION: it is not there"
@@ -136,6 +142,15 @@ class FakeMover:
         self.kafka.machine.verbs.append(f"reassign {len(targets)}")
         self.kafka.machine.called()
         return refused
+
+    def reassign_theirs(self, key: Key, wanted: tuple[int, ...]) -> bool:
+        """Somebody else orders it. False: Kafka does not take it."""
+        (partition,) = [partition for partition in self.kafka.topics if partition.key == key]
+        if self.kafka.leader < 0 or self._order(partition, wanted):
+            return False
+        if partition.facts.moving:
+            self.theirs[key] = wanted
+        return True
 
     def _order(self, partition: Replicas, wanted: tuple[int, ...]) -> str:
         """Why Kafka refuses it; empty where it takes it."""
