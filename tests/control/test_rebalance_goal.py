@@ -5,6 +5,7 @@ from collections import Counter
 from random import Random
 
 import pytest
+from attrs import evolve
 
 from penstock.control.cluster.rebalance.assignment import REPLICA
 from penstock.control.cluster.rebalance.goal import goal
@@ -107,7 +108,10 @@ def test_each_move_says_why():
 def test_brokers_that_leave_are_emptied_internal_topics_too_and_the_rest_stays_where_it_is():
     placed = [((1, 2, 3), GIB), ((4, 5, 6), GIB), ((4, 2, 6), GIB), ((1, 5, 3), GIB)]
     facts = cluster(range(1, 7), placed, leaving=(4, 5, 6))
+    ours = [PartitionFacts(t, 0, (4, 5, 6), 4, (4, 5, 6), MIB) for t in ("__consumer_offsets", "__amazon_msk_canary")]
+    facts = evolve(facts, partitions=(*facts.partitions, *ours))
     found = goal(facts, AIMS)
+    assert len(result(facts, found)) == len(placed) + len(ours)
     assert all(set(replicas) == {1, 2, 3} for replicas in result(facts, found).values())
     assert found.replicas["t", 2][1] == 2, "a replica that stays keeps its place"
     assert all(move.needed for move in found.moves if move.adding)

@@ -98,6 +98,19 @@ def test_beside_producers_it_begins_moderate_and_without_them_nothing_is_limited
     assert own.look(part(101 * MIB, topic="__amazon_msk_canary")).rate is None, "the canary is no client"
 
 
+def test_that_somebody_produces_is_told_by_two_looks_and_that_nobody_does_by_a_second():
+    course = Course()
+    found = [course.look(part(), after=after).writing for after in (1.0, 0.0, 0.05, 0.5)]
+    assert found == [None] * 4, "a producer may write less often than that"
+    assert course.look(part(), after=0.5).writing is False
+    assert course.look(part(), after=0.25).writing is False, "and then it stays known"
+    busy = Course()
+    busy.look(part())
+    assert busy.look(part(100 * MIB + 1), after=0.05).writing is True
+    busy.look(part(100 * MIB + 1), after=60.0)
+    assert busy.look(part(100 * MIB + 1), after=0.05).writing is None, "after a pause it is seen anew"
+
+
 def test_who_begins_to_produce_while_it_goes_at_full_speed_is_given_way_to():
     course = Course(calm_ms=2.0)
     course.look(moving(0))

@@ -223,6 +223,15 @@ def test_where_nobody_writes_there_is_nothing_to_be_measured():
     assert not acts(idle, MakeCanary)
 
 
+def test_what_an_earlier_control_plane_set_stays_until_it_is_known_whether_anybody_writes():
+    left = {"orders": Throttled(frozenset({(0, 1)}))}
+    seen = growing(Known(facts(6, CROWDED)), going(writing=None, throttled=left, limits=dict.fromkeys(range(1, 7), 9)))
+    assert not acts(seen, Throttle)
+    assert not acts(seen, Limit)
+    (lifted,) = acts(seen.but(traffic=evolve(FREE, throttled=left)), Throttle)
+    assert lifted.topics == {"orders": None}
+
+
 def test_a_handful_of_bytes_is_moved_without_measuring_anything():
     small = facts(6, CROWDED)
     small = evolve(small, partitions=tuple(evolve(p, size_bytes=1000) for p in small.partitions))

@@ -27,6 +27,8 @@ ELECTION = timedelta(seconds=1)
 LEAVES = timedelta(seconds=0.4)
 """From the stop signal to the end of leaderships, and as long again to the end of the process."""
 CATCH_UP = timedelta(seconds=1.5)
+CALM_MS = 2.0
+"""How long a producer waits while nothing moves, in milliseconds."""
 MIB = 2**20
 
 
@@ -97,6 +99,8 @@ class FakeKafka:
     late: list[tuple[datetime, int]] = field(factory=list)
     """Orders that are carried out when their time comes, whoever has the number then."""
     settings: FakeSettings = field(factory=FakeSettings)
+    bears: int = 8 * MIB
+    """Bytes a second that a broker sends or gets for moves while producers wait for it twice as long as in calm."""
     moving: FakeMover = field(init=False)
     _ticked: datetime = field(init=False)
 
@@ -370,7 +374,7 @@ class FakeKafka:
 
     def probe(self, leaders: Mapping[int, int]) -> Sequence[float]:
         self.any_broker()
-        return [2.0 for _ in leaders]
+        return [CALM_MS * (1 + self.moving.copied[leader] / self.bears) for leader in leaders.values()]
 
     def close(self) -> None:
         """Nothing is open."""

@@ -36,6 +36,8 @@ class FakeMover:
     arrived: dict[tuple[Key, int], float] = field(factory=dict)
     leaving: list[tuple[datetime, int, Key, int]] = field(factory=list)
     """When it goes, from which broker, which replica, its bytes."""
+    cordons: bool = True
+    """Can brokers be closed? Kafka before 4.3 cannot."""
     closed: set[int] = field(factory=set)
     rate: int | None = None
     """Bytes a second that each broker spends on throttled replicas."""
@@ -44,6 +46,10 @@ class FakeMover:
     """Bytes a second that producers write to each partition of theirs."""
     moves: int = 0
     """Orders that added a replica somewhere, so far."""
+    theirs: dict[Key, tuple[int, ...]] = field(factory=dict)
+    """Targets of what somebody else reassigns and what is under way still."""
+    copied: Counter[int] = field(factory=Counter)
+    """Broker -> bytes a second that it sends and gets for moves now."""
 
     # -- time
 
@@ -60,9 +66,11 @@ class FakeMover:
             if number not in partition.isr and self.kafka.serves(number) and self._led(partition)
         ]
         busy = Counter(number for _, number in coming)
-        sent = Counter(partition.leader for partition, _ in coming)
+        asked = Counter(partition.leader for partition, _ in coming)
+        self.copied.clear()
         for partition, number in coming:
-            rate = min(COPIED / busy[number], self._limit(partition, number) / sent[partition.leader])
+            rate = min(COPIED / busy[number], self._limit(partition, number) / asked[partition.leader])
+            self.copied.update({partition.leader: int(rate), number: int(rate)})
             there = self.arrived.get((partition.key, number), 0.0) + rate * seconds
             self.arrived[partition.key, number] = min(there, partition.size)
             if there >= partition.size:
@@ -98,6 +106,7 @@ class FakeMover:
         if partition.leader in partition.removing:
             partition.leader = -1
         partition.adding = partition.removing = ()
+        self.theirs.pop(partition.key, None)
 
     # -- Mover
 
@@ -122,6 +131,9 @@ class FakeMover:
         partitions = {partition.key: partition for partition in self.kafka.topics}
         refused: dict[Key, str] = {}
         for key, wanted in targets.items():
+            assert key not in self.theirs, (
+                f"somebody else reassigns {key} to {self.theirs[key]}: it was taken to {wanted}"
+            )
             partition = partitions.get(key)
             if partition is None:
                 refused[key] = "UNKNOWN_TOPIC_OR_PARTITION: it is not there"
@@ -130,6 +142,15 @@ class FakeMover:
         self.kafka.machine.verbs.append(f"reassign {len(targets)}")
         self.kafka.machine.called()
         return refused
+
+    def reassign_theirs(self, key: Key, wanted: tuple[int, ...]) -> bool:
+        """Somebody else orders it. False: Kafka does not take it."""
+        (partition,) = [partition for partition in self.kafka.topics if partition.key == key]
+        if self.kafka.leader < 0 or self._order(partition, wanted):
+            return False
+        if partition.facts.moving:
+            self.theirs[key] = wanted
+        return True
 
     def _order(self, partition: Replicas, wanted: tuple[int, ...]) -> str:
         """Why Kafka refuses it; empty where it takes it."""
@@ -152,10 +173,11 @@ class FakeMover:
 
     def cordoned(self, number: int) -> bool | None:
         self._ask(number)
-        return number in self.closed
+        return number in self.closed if self.cordons else None
 
     def cordon(self, number: int) -> bool:
         self._ask(number)
+        assert self.cordons, f"broker {number} was to be closed, and its Kafka cannot"
         self.closed.add(number)
         self.kafka.machine.verbs.append(f"cordon {number}")
         self.kafka.machine.called()
@@ -163,6 +185,7 @@ class FakeMover:
 
     def uncordon(self, number: int) -> None:
         self._ask(number)
+        assert self.cordons, f"broker {number} was to be opened, and its Kafka cannot"
         self.closed.discard(number)
         self.kafka.machine.verbs.append(f"uncordon {number}")
         self.kafka.machine.called()

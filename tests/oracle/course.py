@@ -17,6 +17,7 @@ from oracle.plane import DEADLINE, Cluster
 
 ENDED = ("UPDATE_COMPLETE", "UPDATE_FAILED", "REBOOT_COMPLETE")
 BROKERS = ("broker-1", "broker-2", "broker-3")
+CONTROLLERS = ("controller-10001", "controller-10002", "controller-10003")
 
 
 @define
@@ -38,15 +39,16 @@ class Runs:
     def check_untouched(self) -> None:
         assert self.cluster.pids() == self.pids
 
-    def check_rolled(self) -> None:
-        """Every broker was restarted once by us, one at a time; nobody else was."""
+    def check_rolled(self, *controllers: str) -> None:
+        """Every broker, and each of these controllers, was restarted once by us, one at a time; nobody else was."""
+        rolled = (*BROKERS, *controllers)
         runs = {node: self.since(node) for node in self.pids}
         assert {node: [run["requested"] for run in ended] for node, ended in runs.items() if ended} == {
-            node: [True] for node in BROKERS
+            node: [True] for node in rolled
         }
-        times = sorted((runs[node][0]["ended"], self.cluster.record(node)["started"]) for node in BROKERS)
+        times = sorted((runs[node][0]["ended"], self.cluster.record(node)["started"]) for node in rolled)
         for (_, started), (ended, _) in pairwise(times):
-            assert started < ended, f"two brokers were away at once: {times}"
+            assert started < ended, f"two nodes were away at once: {times}"
 
 
 @define
@@ -78,12 +80,14 @@ class Course:
         return self
 
     def check_complete(self, before: Mapping[str, Any], steps: list[str]) -> Mapping[str, Any]:
-        """The cluster is ACTIVE in the very moment in which the operation is complete, under a third version."""
+        """The cluster is ACTIVE in the very moment in which the operation is complete, under a third version, and not before."""
         after = self.cluster.describe()
         assert after["State"] == "ACTIVE", self.cluster.said()
-        assert {each["State"] for each in self.clusters[:-1]} <= {"UPDATING", "ACTIVE"}
-        during = self.clusters[0]
-        assert len({each["CurrentVersion"] for each in (before, during, after)}) == 3
+        # Each look asks for the cluster first, so an operation that went on then went on before.
+        during = [each["State"] for each, state in zip(self.clusters, self.states, strict=True) if state not in ENDED]
+        assert set(during) <= {"UPDATING"}, f"an operation went on, and the cluster was {during}"
+        first = self.clusters[0]
+        assert len({each["CurrentVersion"] for each in (before, first, after)}) == 3
         assert [step["StepName"] for step in self.info["OperationSteps"]] == steps
         assert {status for status, _ in self.steps().values()} == {"COMPLETED"}
         assert "ErrorInfo" not in self.info

@@ -1,7 +1,7 @@
 """A producer and a consumer that check each other: what was acknowledged is there, once and in order.
 
-A value is `producer:partition:sequence`. Acknowledgements are counted by value, never by number: a client that repeats a
-record or a broker that forgets one cannot hide behind an equal sum.
+A value is `producer:partition:sequence`, and padding where records are to be heavy. Acknowledgements are counted by value,
+never by number: a client that repeats a record or a broker that forgets one cannot hide behind an equal sum.
 
 Brokers keep a record once within one epoch of its producer's id. librdkafka 2.16 begins a new epoch by itself where leaders
 move beneath several requests in flight ("skipped sequence numbers"), and sends under it once more what was under way, kept
@@ -22,6 +22,7 @@ from typing import Any
 from attrs import define, field
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from oracle.reader import PADDING, Reader, value_of
 
 PATIENCE = 90.0
 """Seconds in which something has to happen: generous, because machines that test are busy ones."""
@@ -29,14 +30,19 @@ PATIENCE = 90.0
 
 @define
 class Load:
-    """One producer with acks=all and idempotence that writes to every partition in turn until it is stopped.
+    """One producer with acks=all and idempotence that writes to every partition in turn until it is stopped, and a consumer
+    of a group of its own that follows it.
 
-    `config` is what `penstock client --for librdkafka` prints. `pause` is in seconds between rounds over all partitions."""
+    `config` is what `penstock client --for librdkafka` prints. `pause` is in seconds between rounds over all partitions,
+    `padding` in bytes by which values are longer than they have to be."""
 
     config: Mapping[str, str]
     topic: str
     partitions: int
     pause: float = 0.02
+    padding: int = 0
+    followed: bool = True
+    """Does a consumer live beside it?"""
     name: str = field(factory=lambda: token_hex(4))
     sent: dict[str, float] = field(factory=dict)
     """Value -> when (monotonic seconds)."""
@@ -48,12 +54,14 @@ class Load:
     """When the client began a new epoch by itself (monotonic seconds)."""
     began: float = 0.0
     ended: float = 0.0
+    reader: Reader | None = None
+    """Lives as long as the load; None where it has not started, or is not to."""
     _lock: threading.Lock = field(factory=threading.Lock)
     _stop: threading.Event = field(factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def start(self) -> Load:
-        """Begin in a thread; returns when every partition has acknowledged a record."""
+        """Begin in threads; returns when every partition has acknowledged a record."""
         self._thread = threading.Thread(target=self._run, name=f"load {self.name}")
         self._thread.start()
         try:
@@ -61,6 +69,8 @@ class Load:
         except BaseException:
             self.stop()
             raise
+        if self.followed:
+            self.reader = Reader(self.config, self.topic, f"reader-{self.name}", PATIENCE).start()
         return self
 
     def advance(self, patience: float = PATIENCE) -> None:
@@ -83,11 +93,15 @@ class Load:
             time.sleep(0.05)
 
     def stop(self) -> Load:
-        """Stop sending and wait for what is under way."""
+        """Stop sending and wait for what is under way, and until the consumer has seen all that was acknowledged."""
         self._stop.set()
-        if self._thread is not None:
-            self._thread.join(2 * PATIENCE)
-            assert not self._thread.is_alive(), "the producer does not end"
+        try:
+            if self._thread is not None:
+                self._thread.join(2 * PATIENCE)
+                assert not self._thread.is_alive(), "the producer does not end"
+        finally:
+            if self.reader is not None:
+                self.reader.end(dict(self.acked))
         return self
 
     def gaps(self) -> Mapping[int, float]:
@@ -123,6 +137,7 @@ class Load:
         )
         self.began = time.monotonic()
         sequence = 0
+        padding = PADDING + "-" * self.padding if self.padding else ""
         while not self._stop.is_set():
             sequence += 1
             for partition in range(self.partitions):
@@ -130,7 +145,8 @@ class Load:
                 self.sent[value] = time.monotonic()
                 while True:
                     try:
-                        producer.produce(self.topic, value.encode(), partition=partition, on_delivery=self._delivered)
+                        data = (value + padding).encode()
+                        producer.produce(self.topic, data, partition=partition, on_delivery=self._delivered)
                     except BufferError:
                         producer.poll(0.1)
                     else:
@@ -149,7 +165,7 @@ class Load:
         return False
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        value = (message.value() or b"").decode()
+        value = value_of(message)
         if error is not None:
             self.lost.append(f"{value}: {error}")
         else:
@@ -158,9 +174,9 @@ class Load:
 
 
 @contextmanager
-def loaded(config: Mapping[str, str], topic: str, partitions: int, pause: float = 0.02) -> Iterator[Load]:
-    """A load for the length of a block; it is stopped whatever happens in it."""
-    load = Load(config, topic, partitions, pause).start()
+def loaded(config: Mapping[str, str], topic: str, partitions: int, **more: Any) -> Iterator[Load]:
+    """A load for the length of a block, with `more` of its members; it is stopped whatever happens in it."""
+    load = Load(config, topic, partitions, **more).start()
     try:
         yield load
     finally:
@@ -168,8 +184,19 @@ def loaded(config: Mapping[str, str], topic: str, partitions: int, pause: float 
 
 
 def check(config: Mapping[str, str], topic: str, partitions: int, loads: Sequence[Load]) -> None:
-    """Read the topic from its beginning to its end, and judge."""
+    """Read the topic from its beginning to its end, and judge; and what the consumers saw that lived beside the producers."""
     judge(read_all(config, topic, partitions), loads)
+    for load in loads:
+        if load.followed:
+            judge_reader(load)
+
+
+def judge_reader(load: Load) -> None:
+    """The load's consumer saw what a reader of today sees, went forward alone, and no commit of its group was lost."""
+    assert load.reader is not None, "no consumer lived beside this producer"
+    assert not load.reader.wrong, f"the consumer of {load.name}: {load.reader.wrong[:5]}"
+    assert load.reader.committed, f"no commit of the consumer of {load.name} was ever acknowledged"
+    judge(load.reader.read(load.name), [load])
 
 
 def judge(read: Mapping[int, Sequence[tuple[int, str]]], loads: Sequence[Load]) -> None:
@@ -222,7 +249,7 @@ def read_all(config: Mapping[str, str], topic: str, partitions: int) -> Mapping[
                     continue  # told while brokers come and go; the deadline decides
                 where, offset = message.partition() or 0, message.offset() or 0
                 if offset < ends[where][1]:
-                    value = (message.value() or b"").decode()
+                    value = value_of(message)
                     last, before = found[where][-1] if found[where] else (-1, "")
                     assert offset > last, (
                         f"offset {offset} of partition {where} ({value}) comes after {last} ({before})"

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from fakes.disks import cannot, cram
+from fakes.disks import cannot, cannot_in_use, cram
 from oracle.course import BROKERS, Course
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Home, Plane, until
@@ -47,6 +47,7 @@ def test_a_full_volume(homes: Callable[..., Home]) -> None:
         cram(cramped.volume("broker-1") / "disk")  # and now there is no ballast
         wait_for_cause_and_fix(cramped)
         before, starts = cramped.describe(), len(cramped.ended("broker-1"))
+        others = {node: cramped.pid(node) for node in BROKERS if node != "broker-1"}
         size = [{"KafkaBrokerNodeId": "ALL", "VolumeSizeGB": 2}]
         answer = plane.kafka.update_broker_storage(
             ClusterArn=cramped.arn, CurrentVersion=before["CurrentVersion"], TargetBrokerEBSVolumeInfo=size
@@ -56,6 +57,8 @@ def test_a_full_volume(homes: Callable[..., Home]) -> None:
         assert cramped.state == "ACTIVE"
         assert len(cramped.ended("broker-1")) == starts, "no start was tried that could not work"
         assert min(volume(cramped, node)["size"] for node in BROKERS) >= 2 * GIB
+        if cannot_in_use() is None:
+            assert {node: cramped.pid(node) for node in others} == others, "brokers whose volumes grew were restarted"
         until(lambda: volume(cramped, "broker-1")["ballast"] >= ballast, "the ballast is laid again", more=cramped.said)
         load.advance()
     check(config, TOPIC, PARTITIONS, [load])

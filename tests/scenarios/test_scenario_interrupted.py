@@ -7,13 +7,15 @@ it those in `CI` have one of their three, at which both are killed."""
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from attrs import frozen
-from oracle.course import ENDED, Course, Runs
+from oracle.bulk import fill
+from oracle.course import BROKERS, CONTROLLERS, ENDED, Course, Runs
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Plane, answers, until
 
@@ -40,9 +42,20 @@ def shows(step: str, *statuses: str) -> Seen:
     return seen
 
 
-def stopped(node: str) -> Seen:
-    """The node was asked to stop, or is down, or up again."""
-    return lambda course, runs: bool(runs.since(node) or course.cluster.record(node, "stop"))
+def moved(percent: int) -> Seen:
+    """So much of what is to be moved has been."""
+
+    def seen(course: Course, runs: Runs) -> bool:
+        course.look()
+        told = re.search(r"(\d+) %", course.steps().get("MOVE_PARTITIONS", ("", ""))[1])
+        return told is not None and int(told[1]) >= percent
+
+    return seen
+
+
+def stopped(*nodes: str) -> Seen:
+    """One of the nodes was asked to stop, or is down, or up again."""
+    return lambda course, runs: any(runs.since(node) or course.cluster.record(node, "stop") for node in nodes)
 
 
 def back(node: str) -> Seen:
@@ -66,7 +79,14 @@ class Story:
     chosen: int
     steps: tuple[str, ...]
     restarts: frozenset[str] = frozenset()
-    """Brokers that the operation restarts."""
+    """Nodes that the operation restarts."""
+    mib: int = 0
+    """Written first, so that it takes a while to move them."""
+
+    @property
+    def lasts(self) -> bool:
+        """None of its moments may come when it is over: it restarts or moves something."""
+        return bool(self.restarts) or self.kind.endswith("_BROKER_COUNT")
 
     def __str__(self) -> str:
         return self.kind
@@ -79,9 +99,10 @@ def begin(cluster: Cluster, call: str, **members: Any) -> Course:
 
 
 def configure(cluster: Cluster) -> Course:
-    """Something that brokers take at run time, and something that takes a restart."""
+    """Something that brokers take at run time, something that takes their restart, and something that takes everybody's."""
     number = time.time_ns()
-    content = f"num.io.threads=24\noffsets.retention.minutes={number % 100_000 + 1}".encode()
+    retention, partitions = number % 100_000 + 1, number % 100 + 2
+    content = f"num.io.threads=24\noffsets.retention.minutes={retention}\nnum.partitions={partitions}".encode()
     made = cluster.plane.kafka.create_configuration(Name=f"interrupted-{number}", ServerProperties=content)
     return begin(cluster, "update_cluster_configuration", ConfigurationInfo={"Arn": made["Arn"], "Revision": 1})
 
@@ -102,7 +123,7 @@ def scale(cluster: Cluster, brokers: int) -> Course:
 
 
 ROLL = ("ROLL_BROKERS", "SET_DYNAMIC_PROPERTIES", "REJOIN_CLUSTER")
-ALL = frozenset({"broker-1", "broker-2", "broker-3"})
+ALL = frozenset(BROKERS)
 STORIES = (
     Story(
         "UPDATE_BROKER_TYPE",
@@ -116,11 +137,11 @@ STORIES = (
     Story(
         "UPDATE_CLUSTER_CONFIGURATION",
         configure,
-        (stopped("broker-1"), stopped("broker-2"), back("broker-3")),
+        (stopped("broker-1"), back("broker-3"), stopped(*CONTROLLERS)),
         "broker-1",
         LATE,
         ROLL,
-        ALL,
+        ALL.union(CONTROLLERS),
     ),
     Story(
         "UPDATE_BROKER_EBS_VOLUME",
@@ -161,17 +182,18 @@ STORIES = (
         lambda cluster: scale(cluster, 6),
         (
             shows("START_BROKERS", "IN_PROGRESS", "COMPLETED"),
-            shows("MOVE_PARTITIONS", "IN_PROGRESS", "COMPLETED"),
-            shows("MOVE_PARTITIONS", "COMPLETED"),
+            shows("MOVE_PARTITIONS", "IN_PROGRESS"),
+            moved(50),
         ),
         "broker-4",
         MIDDLE,
         ("START_BROKERS", "MOVE_PARTITIONS", "REJOIN_CLUSTER"),
+        mib=192,
     ),
     Story(
         "DECREASE_BROKER_COUNT",
         lambda cluster: scale(cluster, 3),
-        (shows("EMPTY_AND_REMOVE_BROKERS", "IN_PROGRESS", "COMPLETED"), stopped("broker-4"), quarantined),
+        (shows("EMPTY_AND_REMOVE_BROKERS", "IN_PROGRESS"), stopped("broker-4"), quarantined),
         "broker-2",
         LATE,
         ("EMPTY_AND_REMOVE_BROKERS", "REJOIN_CLUSTER"),
@@ -209,6 +231,9 @@ def test_an_operation_outlives_its_control_plane_and_a_broker(
         scale(hunted, 6).end()
     config, topic = hunted.client(), story.kind.lower()
     make_topic(config, topic, 6)
+    if story.mib:
+        make_topic(config, f"{topic}-bulk", 12)
+        fill(config, f"{topic}-bulk", 12, story.mib)
     runs, murders = Runs(hunted), []
     with loaded(config, topic, 6) as load:
         course = story.call(hunted)
@@ -218,6 +243,7 @@ def test_an_operation_outlives_its_control_plane_and_a_broker(
                 continue
             until(lambda seen=seen: seen(course, runs) or over(course), f"moment {moment} of {story}", more=hunted.said)  # type: ignore[misc]
             tell(f"{story}: moment {moment}, {course.states[-1]}")
+            assert not (story.lasts and over(course)), f"{story} was over before its moment {moment} came"
             hunted.plane.kill()
             if moment == MIDDLE or not SOAK:
                 murders.append(hunted.kill(story.victim))

@@ -1,18 +1,35 @@
 """More brokers join a cluster in use: nobody is restarted, partitions take their share of them, and nothing is lost."""
 
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from confluent_kafka.admin import AdminClient
 from oracle.bulk import RATES, fill, throttles
 from oracle.load import check, loaded, make_topic, topic_state
 from oracle.plane import Cluster, Plane, until
+
+OFFSETS = "__consumer_offsets"
+
+
+def brokers(config: Mapping[str, str], topic: str) -> set[int]:
+    """All that hold some of the topic and are in sync."""
+    return {number for _, isr in topic_state(config, topic).values() for number in isr}
+
+
+def zones(isr: Iterable[int]) -> list[int]:
+    """The zone of each replica, in order: brokers are dealt to three zones in turn."""
+    return sorted((number - 1) % 3 for number in isr)
 
 
 def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     orders = standing.create("wide")
     config = orders.client("tls")
     make_topic(config, "before", 12)
+    # Or empty partitions alone were moved: they cost less.
+    with loaded(config, "before", 12, padding=16 << 10) as heavy:
+        until(lambda: len(heavy.acked) >= 12 * 32, "half a MiB in each partition")
     before, version = orders.pids(), orders.describe()["CurrentVersion"]
     with loaded(config, "before", 12) as load:
         answer = orders.plane.kafka.update_broker_count(
@@ -34,21 +51,23 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     )
     spread = topic_state(config, "before")
     assert {n for _, isr in spread.values() for n in isr} & {4, 5, 6}, f"nothing moved to the new brokers: {spread}"
-    assert all(len(isr) == 3 for _, isr in spread.values())
+    assert all(zones(isr) == [0, 1, 2] for _, isr in spread.values()), f"not one replica in each zone: {spread}"
     after = orders.pids()
     assert {node: pid for node, pid in after.items() if node in before} == before, "a node was restarted"
     assert set(after) - set(before) == {"broker-4", "broker-5", "broker-6"}
     make_topic(config, "after", 12)
-    until(
-        lambda: {n for _, isr in topic_state(config, "after").values() for n in isr} == {1, 2, 3, 4, 5, 6},
-        "all take part",
-    )
+    until(lambda: brokers(config, "after") == {1, 2, 3, 4, 5, 6}, "all take part")
     with loaded(config, "after", 12) as later:
         later.advance()
-    check(config, "before", 12, [load])
+    check(config, "before", 12, [heavy, load])
     check(config, "after", 12, [later])
+    assert brokers(config, OFFSETS) == {1, 2, 3, 4, 5, 6}, "groups have committed, and that is shared out too"
     shrink(orders, config, after)
-    check(config, "before", 12, [load])
+    for each in (heavy, load, later):
+        assert each.reader is not None
+        each.reader.ask()
+    check(config, "before", 12, [heavy, load])
+    check(config, "after", 12, [later])
     orders.delete()
     left = [path.name for path in (orders.plane.home.path / "quarantine").iterdir() if orders.id in path.name]
     assert left == [], "what retired brokers left goes with their cluster"
@@ -63,7 +82,8 @@ def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Pl
     fill(config, "bulk", 12, 192)
     told: list[str] = []
     seen: dict[str, Mapping[str, str]] = {}
-    with loaded(config, "busy", 6) as load:
+    # Without a group, or its fifty empty partitions were moved too, one by one.
+    with loaded(config, "busy", 6, followed=False) as load:
         answer = orders.plane.kafka.update_broker_count(
             ClusterArn=orders.arn, CurrentVersion=orders.describe()["CurrentVersion"], TargetNumberOfBrokerNodes=6
         )
@@ -101,7 +121,7 @@ def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Pl
     assert any("left" in each and "about" in each for each in told), f"the time that remains is told: {told}"
     spread = topic_state(config, "bulk")
     assert {n for _, isr in spread.values() for n in isr} == {1, 2, 3, 4, 5, 6}, spread
-    assert all(len(isr) == 3 for _, isr in spread.values()), spread
+    assert all(zones(isr) == [0, 1, 2] for _, isr in spread.values()), f"not one replica in each zone: {spread}"
     check(config, "busy", 6, [load])
     orders.delete()
 
@@ -118,6 +138,7 @@ def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) 
         answer = orders.plane.kafka.update_broker_count(
             ClusterArn=orders.arn, CurrentVersion=orders.describe()["CurrentVersion"], TargetNumberOfBrokerNodes=3
         )
+        check_closed(orders, config)
         orders.active(deadline=180)
         load.advance()
     operation = orders.plane.kafka.describe_cluster_operation(ClusterOperationArn=answer["ClusterOperationArn"])
@@ -127,7 +148,7 @@ def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) 
     assert orders.pids() == {
         node: pid for node, pid in pids.items() if node not in ("broker-4", "broker-5", "broker-6")
     }
-    for topic in ("before", "after", "during"):
+    for topic in ("before", "after", "during", "late", OFFSETS):
         assert all(isr == {1, 2, 3} for _, isr in topic_state(config, topic).values()), topic
     kept = [each for each in orders.plane.home.json("quarantine") if each["cluster"] == orders.name]
     assert sorted((each["node"], each["why"]) for each in kept) == [(f"broker-{n}", "retired") for n in (4, 5, 6)]
@@ -135,3 +156,21 @@ def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) 
     told = orders.explain()
     assert all(each["path"] in told for each in kept), told
     check(config, "during", 12, [load])
+
+
+def check_closed(orders: Cluster, config: Mapping[str, str]) -> None:
+    """A topic that is made while brokers leave is made on those that stay, though all six are there still."""
+
+    def closed() -> bool:
+        return (
+            sum(f"close broker {number} to new replicas" in event for event in orders.events() for number in (4, 5, 6))
+            == 3
+        )
+
+    until(closed, "brokers that leave are closed", more=orders.said)
+    time.sleep(1)  # the controllers hear of it with a heartbeat of each broker, every 0.5 s
+    make_topic(config, "late", 12)
+    made = AdminClient({**config, "log_level": 2}).list_topics("late", timeout=10)
+    replicas = {number for partition in made.topics["late"].partitions.values() for number in partition.replicas}
+    assert {4, 5, 6} <= set(made.brokers), "all six are there, or it would prove nothing"
+    assert replicas == {1, 2, 3}

@@ -106,7 +106,10 @@ def call(calls: Calls, kind: OperationKind) -> str:
         case OperationKind.UPDATE_CLUSTER_CONFIGURATION:
             number = 0 if spec.configuration is None else spec.configuration[1]
             threads = "num.io.threads=40" if number % 2 == 0 else "num.io.threads=12"
-            return calls.configure(threads, f"offsets.retention.minutes={1000 + number}")
+            # What brokers take at run time, what only they restart for, and what controllers restart for too.
+            return calls.configure(
+                threads, f"offsets.retention.minutes={1000 + number}", f"num.partitions={2 + number}"
+            )
         case OperationKind.UPDATE_CLUSTER_MONITORING:
             other = {"DEFAULT": "PER_BROKER"}.get(spec.api["EnhancedMonitoring"], "DEFAULT")
             return calls.update(updates.update_monitoring, EnhancedMonitoring=other)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 UNKNOWABLE = timedelta(seconds=3.5)
 """A process that hangs, and that no signal stopped, is believed in until its session ends."""
 COMPLETE = (OperationState.UPDATE_COMPLETE, OperationState.REBOOT_COMPLETE)
+SCALING = (OperationKind.INCREASE_BROKER_COUNT, OperationKind.DECREASE_BROKER_COUNT)
 RANK = {"PENDING": 0, "IN_PROGRESS": 1, "COMPLETED": 2}
 
 
@@ -59,6 +60,8 @@ class Judge:
     """Brokers whose storage was given up, until they have everything again."""
     quarantined: list[NodeId] = field(factory=list)
     """Nodes whose storage was put away in this pass."""
+    theirs: dict[Key, tuple[int, ...]] = field(factory=dict)
+    """Where somebody else took partitions while no operation moved any, and none has since."""
     grown: int = 0
     """The last pass in which storage was made larger that was in use."""
     discarded: int = 0
@@ -69,8 +72,22 @@ class Judge:
     def opened(self, operation: str, *, disturbed: bool) -> None:
         machine, kafka = self.play.machine, self.play.kafka
         runs = Counter({node: len(runs) for node, runs in machine.runs.items()})
-        copies = {partition.key: len(partition.replicas) for partition in kafka.topics}
+        copies = {partition.key: len(partition.facts.target) for partition in kafka.topics}
         self.accounts.append(Account(operation, runs, copies, disturbed))
+        if self._record(self.accounts[-1]).kind in SCALING:
+            self.theirs.clear()
+
+    def reassigned(self, key: Key, wanted: tuple[int, ...]) -> None:
+        """Somebody else has ordered it."""
+        if not any(self._record(account).kind in SCALING for account in self.accounts):
+            self.theirs[key] = wanted
+
+    def settled(self) -> None:
+        """All has come to rest: what somebody else ordered stands."""
+        assert not self.play.kafka.moving.theirs, "a reassignment of somebody else's has not ended"
+        now = {partition.key: partition.replicas for partition in self.play.kafka.topics}
+        changed = {key: now.get(key) for key, wanted in self.theirs.items() if now.get(key) != wanted}
+        assert not changed, f"somebody else took partitions to {self.theirs}, and now they are on {changed}"
 
     def disturbed(self) -> None:
         for account in self.accounts:
@@ -234,7 +251,7 @@ class Judge:
                 f"{operation.kind} is complete and {node.id} runs an old revision"
             )
         for key, copies in account.copies.items():
-            now = [len(p.replicas) for p in kafka.topics if p.key == key]
+            now = [len(p.facts.target) for p in kafka.topics if p.key == key]
             assert now in ([copies], []), f"{key} had {copies} replicas and has {now}"  # a topic may be deleted
         match operation.kind:
             case OperationKind.REBOOT_NODE:

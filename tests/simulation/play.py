@@ -287,6 +287,18 @@ class Play:
         self.machine.lost[node] = self.machine.volumes.pop(node)
         self.kafka.moving.forget(node.number)
 
+    def reassign(self, index: int) -> None:
+        """Somebody else, with a tool of Kafka's own, gives a partition's last replica to another broker, or its lead away."""
+        still = [partition for partition in self.kafka.topics if not partition.facts.moving]
+        if still:
+            partition = still[index % len(still)]
+            *kept, last = partition.replicas
+            others = [number for number in sorted(self.kafka.registrations) if number not in partition.replicas]
+            wanted = (*kept, others[index % len(others)]) if others else (last, *kept)
+            if self.kafka.moving.reassign_theirs(partition.key, wanted):
+                self.judge.disturbed()
+                self.judge.reassigned(partition.key, wanted)
+
     # -- what its user asks
 
     def reboot(self, node: NodeId) -> str | None:

@@ -33,6 +33,7 @@ EVENTS = st.one_of(
     st.tuples(st.just("scale out"), st.booleans()),
     st.tuples(st.just("scale in")),
     st.tuples(st.just("create a topic"), st.sampled_from([(1, 1), (2, 1), (3, 2)])),
+    st.tuples(st.just("somebody reassigns"), st.integers(0, 20)),
     st.tuples(st.just("age inner"), NODE),
     st.tuples(st.just("age client"), st.integers(0, 2)),
     st.tuples(st.just("crash after"), st.integers(0, 6)),
@@ -81,6 +82,8 @@ def befall(play, event):
                 play.scale_in()
         case "create a topic":
             play.kafka.make_topic(f"topic-{len(play.kafka.topics)}", 2, *first)
+        case "somebody reassigns":
+            play.reassign(first)
         case "age inner":
             play.age_inner(play.node(first))
         case "age client":
@@ -129,7 +132,20 @@ UNSEEN_WHILE_ANOTHER_GROWS = [
 ]
 
 
+REASSIGNED_BEFORE_AND_WHILE_BROKERS_LEAVE = [
+    (("somebody reassigns", 3), 0.0),
+    (("scale in",), 2.5),
+    (("somebody reassigns", 5), 0.0),
+    (("crash after", 0), 2.5),
+    (("kill", 3), 1.0),
+    (("somebody reassigns", 1), 6.0),
+]
+REASSIGNED_AND_LEFT_ALONE = [(("somebody reassigns", 0), 0.3), (("reboot", 0), 1.0), (("kill", 4), 0.0)]
+
+
 @soak
+@example(story=REASSIGNED_BEFORE_AND_WHILE_BROKERS_LEAVE, from_the_create=False, brokers=6)
+@example(story=REASSIGNED_AND_LEFT_ALONE, from_the_create=False, brokers=6)
 @example(story=UNSEEN_WHILE_ANOTHER_GROWS, from_the_create=False, brokers=3)
 @given(story=STORY, from_the_create=st.booleans(), brokers=st.sampled_from([3, 3, 3, 1, 2, 6]))
 def test_every_story_ends_with_a_whole_and_active_cluster(store, counted, story, from_the_create, brokers):
@@ -142,6 +158,7 @@ def test_every_story_ends_with_a_whole_and_active_cluster(store, counted, story,
         play.run(pause)
     play.settle()
     assert play.state is ClusterState.ACTIVE
+    play.judge.settled()
     assert all(operation.ended for operation in play.operations())
     play.clear_up()
 

@@ -36,6 +36,29 @@ def test_brokers_that_join_get_their_share_and_nobody_is_restarted(store):
     play.clear_up()
 
 
+def limits(play):
+    """The limits that brokers had one after another, in MiB a second; None: none."""
+    told = [verb.partition(" ")[2] for verb in play.machine.verbs if verb.startswith("limit ")]
+    return [None if rate == "None" else int(rate) >> 20 for rate in told]
+
+
+@pytest.mark.parametrize("bears", [2, 64])
+def test_beside_producers_the_rate_follows_what_they_feel_and_the_end_is_reached(store, bears):
+    play = Play(store, topics=((3, 2),) * 8)
+    play.until(play.at_rest, 60)
+    play.kafka.bears = bears << 20
+    for partition in play.kafka.topics:
+        partition.size = 64 << 20
+    assert play.scale_out()
+    play.settle(400)
+    *steered, last = limits(play)
+    assert last is None
+    assert steered[:2] == ([8, 4] if bears == 2 else [8, 12])
+    assert steered == sorted(steered, reverse=bears == 2), "it falls where they wait, and rises where they do not"
+    assert replicas(play) == {1, 2, 3, 4, 5, 6}
+    play.clear_up()
+
+
 def goals(play):
     """How often the next moment's passes decide where everything should be, as the interpreter counts; and how many they are."""
     before = play.passes
@@ -73,7 +96,9 @@ def test_with_the_setting_off_brokers_join_and_nothing_moves(store):
     play.clear_up()
 
 
-def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept(six):
+@pytest.mark.parametrize("cordons", [True, False])
+def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept(six, cordons):
+    six.kafka.moving.cordons = cordons
     volumes = {node: six.machine.volumes[node] for node in six.nodes()[3:6]}
     six.scale_in()
     six.settle(200)
@@ -81,6 +106,7 @@ def test_brokers_that_leave_are_emptied_one_after_another_and_their_volumes_kept
     acts = [verb for verb in six.machine.verbs if verb.endswith("broker 4") or verb == "unregister 4"]
     assert acts[-3:] == ["retire broker 4", "unregister 4", "quarantine broker 4"]
     assert replicas(six) == {1, 2, 3}
+    assert six.kafka.moving.closed == ({4, 5, 6} if cordons else set())
 
 
 def test_a_topic_that_is_made_while_brokers_leave_is_made_elsewhere(six):
@@ -94,6 +120,16 @@ def test_a_topic_that_is_made_while_brokers_leave_is_made_elsewhere(six):
 def test_a_topic_that_is_made_a_moment_before_they_are_closed_is_moved_too(six):
     six.scale_in()
     assert six.kafka.make_topic("early", 6, 3, 2)
+    six.settle(200)
+    assert replicas(six) == {1, 2, 3}
+
+
+def test_where_brokers_cannot_be_closed_what_is_made_while_they_leave_is_moved_too(six):
+    six.kafka.moving.cordons = False
+    six.scale_in()
+    six.until(lambda: not six.kafka.holds(6), 100)
+    assert six.kafka.make_topic("late", 6, 3, 2)
+    assert six.kafka.holds(6)
     six.settle(200)
     assert replicas(six) == {1, 2, 3}
 

@@ -19,6 +19,8 @@ WINDOW = timedelta(seconds=10)
 """Over so long a time rates are taken."""
 PAUSE = timedelta(seconds=15)
 """After a pause between looks as long as this nothing is concluded from what was before it."""
+SILENCE = timedelta(seconds=1)
+"""Before so long was watched nobody is said to be silent: looks may be nearer to each other than a producer's records."""
 RECOVERS, SLOWED_AFTER, STEERED_EVERY = timedelta(seconds=1), timedelta(seconds=3), timedelta(seconds=10)
 """What producers feel right after a change says nothing, and what they feel later needs records: so it is changed seldom,
 soonest where they wait too long."""
@@ -127,9 +129,9 @@ class Meter:
     def _steer(self, facts: Facts, seen: Glimpse, now: datetime, moving: bool) -> None:
         written, hurt = self._written(), bool(lagging(facts))
         # Records that brokers keep for themselves say nothing about clients.
-        self._writing = None
-        if len(self._looks) > 1:
-            self._writing = any(rate for (topic, _), rate in written.items() if topic[:2] != "__")
+        self._writing = any(rate for (topic, _), rate in written.items() if topic[:2] != "__")
+        if not self._writing and now - self._looks[0].at < SILENCE:
+            self._writing = None
         if self._writing is False and not hurt:
             self._pace = self._steered = None  # nobody waits for anything
             return

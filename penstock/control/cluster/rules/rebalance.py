@@ -96,7 +96,8 @@ def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
         held = "every broker must know its limit first"
     copied = tuple(move for move in step.moves if move.adding and move.key[0] in own and not held)
     slowed = throttles(facts, copied, step.foreign) if rate is not None else {}
-    if throttled := changes(slowed, traffic, own, step.foreign):
+    # Who lifted what an earlier control plane has set for its next moves would set it again a look later.
+    if traffic.writing is not None and (throttled := changes(slowed, traffic, own, step.foreign)):
         draft.act(Throttle(asked, throttled), because="what moves is throttled, and nothing else")
     so_far = str(progress(step.remaining, view.work))
     if copied:
