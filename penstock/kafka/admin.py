@@ -141,6 +141,12 @@ class ClusterAdmin:
         request = questions.configs(questions.BROKER, [str(number)], names)
         return self._first((number,), request, answers.configs)[str(number)]
 
+    def defaults(self, names: Iterable[str]) -> Mapping[str, str | None]:
+        """What is kept for all brokers of these properties, by name, whether brokers could take it or not; one that was never
+        set is left out."""
+        request = questions.configs(questions.BROKER, [questions.EVERY_BROKER], names)
+        return self._first(self._brokers, request, answers.configs)[questions.EVERY_BROKER]
+
     def create_topic(
         self, name: str, partitions: int = -1, replicas: int = -1, config: Mapping[str, str] | None = None
     ) -> None:

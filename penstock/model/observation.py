@@ -195,6 +195,8 @@ class ClusterView:
     operation: OpenOperation | None = None
     settings: Mapping[int, Observed[Mapping[str, str | None]]] = field(factory=dict)
     """Broker -> effective values of the properties that the open operation sets at run time; empty where there are none."""
+    defaults: Observed[Mapping[str, str | None]] = field(factory=lambda: Known[Mapping[str, str | None]]({}))
+    """What Kafka keeps for all brokers of those properties. A broker that cannot take one of them at its start takes none."""
     balance: Observed[Balance] = field(default=Unknown("not looked at"))
     """Who has which replicas and bytes, and what to do about it; looked at while an operation moves partitions."""
     traffic: Traffic = Traffic()

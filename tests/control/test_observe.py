@@ -53,6 +53,9 @@ class Scene:
     def config(self, number, names):
         return self._told(("config", number, names), Known(dict.fromkeys(names, "1")))
 
+    def defaults(self, names):
+        return self._told(("defaults", names), Known({}))
+
     def tail(self, node, lines):
         self.asked.append(("tail", node.number))
         return self.said
@@ -284,7 +287,8 @@ def test_brokers_are_asked_for_the_settings_that_an_open_operation_changes_and_f
     watch.set(three_brokers().killed(broker(2)).but(operation=updating({"live": {"b": "1", "a": "2"}})))
     view = watch.look(depth=3)
     asked = [each for each in watch.scene.asked if isinstance(each, tuple)]
-    assert asked == [("config", 1, ["a", "b"]), ("config", 3, ["a", "b"])], "once in a look, and those that run"
+    names = ["a", "b"]
+    assert asked == [("config", 1, names), ("config", 3, names), ("defaults", names)], "once, and of those that run"
     assert view.settings == {
         1: Known({"a": "1", "b": "1"}),
         2: Unknown("it does not run"),

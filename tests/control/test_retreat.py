@@ -22,6 +22,7 @@ from penstock.control.cluster.retreat import (
 from penstock.control.cluster.steps import STEPS
 from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
+from penstock.model.plan import How, Reasoned, Retire, Stop
 from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Traffic
 
 PATIENCE = timedelta(seconds=600)
@@ -268,7 +269,7 @@ def test_one_that_was_written_out_in_the_same_pass_has_left_too():
     six = six.with_spec(nodes=leaving)
     open_ = idle(operation(KIND.DECREASE_BROKER_COUNT, FEWER), six)
     assert after(six, open_).goes_back
-    assert not after(six, open_, left=(broker(4),)).turned
+    assert not after(six, open_, done=[Reasoned(Retire(broker(4)), "it is empty")]).turned
 
 
 def shrunk(**changes):
@@ -299,6 +300,17 @@ def test_what_was_done_to_move_partitions_does_not_outlive_the_operation(changes
     open_ = operation(KIND.DECREASE_BROKER_COUNT, FEWER)
     assert after(shrunk(), open_, waiting=()).ending.state is OperationState.UPDATE_COMPLETE
     assert after(shrunk(**changes), open_, waiting=()).ending is None, why
+
+
+def test_it_is_not_over_while_a_broker_was_stopped_for_something_else():
+    """Its certificate ends, say: the last step was done before that."""
+    open_ = operation(KIND.DECREASE_BROKER_COUNT, FEWER)
+    open_ = evolve(open_, steps=after(shrunk(), open_, waiting=()).operation.steps)
+    stop = Reasoned(Stop(broker(1), How.GRACEFUL), "its certificate ends", disrupts=True)
+    assert after(shrunk(), open_, waiting=()).ending
+    assert after(shrunk(), open_, waiting=(), done=[stop]).ending is None
+    assert after(shrunk().with_run(broker(1), stopping=ago(1)), open_, waiting=()).ending is None
+    assert after(shrunk().out_of_sync(1), open_, waiting=()).ending is None
 
 
 def test_an_operation_that_ends_with_brokers_closed_says_so():

@@ -77,6 +77,17 @@ def test_the_next_size_waits_for_the_last_broker():
     assert threads(2, 4, 8, 4) == "4"
 
 
+def test_what_is_kept_for_all_of_them_is_put_right_too():
+    """Brokers were restarted with five threads, could not double them twice at their start, and take nothing any more."""
+    five = {"num.network.threads": "5", "log.retention.ms": "7200000"}
+    seen = wanting(five, five, five, five)
+    kept = seen.but(defaults=Known({"num.network.threads": "11", "log.retention.ms": "7200000"}))
+    assert [each.action.values for each in kept.plan(configuration).actions] == [{"num.network.threads": "5"}]
+    assert not seen.but(defaults=Known({"num.network.threads": "5"})).plan(configuration).actions
+    unknown = seen.but(defaults=Unknown("no answer"))
+    assert unknown.text(configuration) == "waits for the brokers: what is kept for all of them is not known: no answer"
+
+
 def test_settings_that_are_not_known_are_waited_for():
     seen = wanting(SIZE, OLD, OLD, OLD)
     unseen = seen.but(settings={**seen.view.settings, 2: Unknown("node 2 did not answer")})

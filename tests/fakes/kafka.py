@@ -359,6 +359,10 @@ class FakeKafka:
             raise KafkaUnreachable(f"node {number} did not answer")
         return {name: self.settings.of(number, name) for name in names}
 
+    def defaults(self, names: Iterable[str]) -> Mapping[str, str | None]:
+        self.any_broker()
+        return {name: value for name, value in self.settings.kept.items() if name in names}
+
     def mover(self) -> FakeMover:
         return self.moving
 

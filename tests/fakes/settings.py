@@ -30,6 +30,11 @@ class FakeSettings:
     def of(self, number: int, name: str) -> str:
         return self._values.get(number, {}).get(name, ACCEPTED[name].default or "")
 
+    @property
+    def kept(self) -> Mapping[str, str]:
+        """What was ordered last, of each."""
+        return {name: value for _, values in self._orders for name, value in values.items()}
+
     def order(self, values: Mapping[str, str], now: datetime) -> None:
         """Set them for all."""
         if wrong := [f"{name}={value}" for name, value in values.items() if f"{name}={value}" in self.refused]:

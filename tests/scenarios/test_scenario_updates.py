@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
-from oracle.course import BROKERS, Course, Runs, followed
+from oracle.course import BROKERS, CONTROLLERS, Course, Runs, followed
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, until
 
@@ -111,9 +112,9 @@ def test_a_larger_broker_type_rolls_every_broker_once_and_no_controller(orders: 
 
 def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_taken_out(orders: Cluster) -> None:
     config, before, runs = orders.client("tls"), orders.describe(), Runs(orders)
-    names = ("num.io.threads", "num.network.threads", "log.retention.ms", "message.max.bytes", "compression.type")
-    tuned = dict(zip(names, ("32", "11", "7200000", "2000000", "zstd"), strict=True))
-    plain = dict(zip(names, ("8", "5", "604800000", "1048588", "producer"), strict=True))
+    names = ("num.io.threads", "num.network.threads", "log.retention.ms", "message.max.bytes", "min.insync.replicas")
+    tuned = dict(zip(names, ("32", "11", "7200000", "2000000", "1"), strict=True))
+    plain = dict(zip(names, ("8", "5", "604800000", "1048588", "2"), strict=True))
     arn = configure(orders, "live", "\n".join(f"{name} = {value}" for name, value in tuned.items()), "")
     make_topic(config, "live", 3)
     with loaded(config, "live", 3) as load:
@@ -121,7 +122,7 @@ def test_what_kafka_takes_at_run_time_restarts_nobody_and_goes_back_when_it_is_t
         load.advance()
         after = course.check_complete(before, ROLL)
         assert settings(config, *names) == [tuned] * 3
-        live = "compression.type, log.retention.ms, message.max.bytes, num.io.threads (in steps: 16, 32), num.network.threads"
+        live = "log.retention.ms, message.max.bytes, min.insync.replicas, num.io.threads (in steps: 16, 32), num.network.threads"
         assert course.steps()["ROLL_BROKERS"] == ("COMPLETED", "nothing needs a restart")
         assert course.steps()["SET_DYNAMIC_PROPERTIES"] == ("COMPLETED", f"{live} (in steps: 10, 11)")
         assert course.info["TargetClusterInfo"] == {"ConfigurationInfo": {"Arn": arn, "Revision": 1}}
@@ -159,6 +160,22 @@ def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_comes_with_i
         stop = f"broker {number} needs a restart for offsets.retention.minutes: stop broker {number} gracefully"
         assert [sentence for sentence in told if stop in sentence], told
     check(config, "static", 3, [load])
+
+
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="two rolls more: `make soak` plays it")
+def test_a_restart_with_far_fewer_threads_leaves_nothing_that_kafka_refuses(orders: Cluster) -> None:
+    """Restarted with five threads, brokers refuse the eleven that are kept for all, and all that is kept with them."""
+    minutes = f"offsets.retention.minutes={time.time_ns() % 100_000 + 1}"
+    first = "num.network.threads=11\nlog.retention.ms=7200000\nmessage.max.bytes=2000000"
+    arn = configure(orders, "fewer", first, f"{minutes}\nmessage.max.bytes=3000000", f"{minutes}\nlog.roll.ms=3600000")
+    for revision in (1, 2, 3):
+        before = orders.describe()
+        use(orders, arn, revision).end().check_complete(before, ROLL)
+    names = ("num.network.threads", "log.retention.ms", "message.max.bytes", "log.roll.ms")
+    assert (
+        settings(orders.client("tls"), *names)
+        == [dict(zip(names, ("5", "604800000", "1048588", "3600000"), strict=True))] * 3
+    )
 
 
 def test_a_broker_that_cannot_start_fails_the_operation_before_the_second_is_touched(orders: Cluster) -> None:
@@ -254,7 +271,9 @@ def test_of_two_updates_at_once_one_wins_and_the_version_of_before_is_good_no_mo
 
 def test_a_roll_outlives_the_control_plane_and_restarts_no_broker_twice(orders: Cluster) -> None:
     config, before, runs = orders.client("tls"), orders.describe(), Runs(orders)
-    arn = configure(orders, "killed", f"offsets.retention.minutes={time.time_ns() % 100_000 + 1}")
+    number = time.time_ns()  # controllers restart for the second of the two
+    lines = f"offsets.retention.minutes={number % 100_000 + 1}\nnum.partitions={number % 100 + 2}"
+    arn = configure(orders, "killed", lines)
     make_topic(config, "killed", 3)
     with loaded(config, "killed", 3) as load:
         course = use(orders, arn)
@@ -273,7 +292,7 @@ def test_a_roll_outlives_the_control_plane_and_restarts_no_broker_twice(orders: 
         course.end()
         load.advance()
     course.check_complete(before, ROLL)
-    runs.check_rolled()
+    runs.check_rolled(*CONTROLLERS)
     check(config, "killed", 3, [load])
 
 

@@ -90,6 +90,9 @@ class Admin(Protocol):
     def config(self, number: int, names: Iterable[str]) -> Mapping[str, str | None]:
         """Effective values of a node's properties by name; None where Kafka hides the value."""
 
+    def defaults(self, names: Iterable[str]) -> Mapping[str, str | None]:
+        """What is kept for all brokers, of these properties; one that was never set is left out."""
+
     def mover(self) -> Mover:
         """The same cluster's moving side."""
 

@@ -12,10 +12,11 @@ from penstock.control.cluster.health import late
 from penstock.control.cluster.outcome import Ending, complete, running
 from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.retreat import LOST_RUNS, Way, cause, hopeless, setback, way, worked
-from penstock.control.cluster.steps import balanced, cleared, finished, freed, progress, returned
+from penstock.control.cluster.steps import at_rest, cleared, finished, freed, progress, returned
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
+from penstock.model.plan import Reasoned, Retire
 from penstock.model.rebalance import Move
 from penstock.model.spec import ClusterStatus
 
@@ -46,18 +47,18 @@ def course(
     *,
     lost_sight: bool,
     ordered: Iterable[Move] = (),
-    left: Iterable[NodeId] = (),
+    done: Sequence[Reasoned] = (),
 ) -> Course:
     """What this look makes of the open operation. `lost_sight`: nobody looked for a while before it; `ordered`: what was
-    ordered after it, and `left`: brokers that were written out of the cluster since, which cannot be called back."""
-    view = evolve(view, spec=evolve(view.spec, retired=(*view.spec.retired, *left)))
+    ordered after it, and `done` what was done: a broker that was written out of the cluster cannot be called back."""
+    out = [each.action.target for each in done if isinstance(each.action, Retire)]
+    view = evolve(view, spec=evolve(view.spec, retired=(*view.spec.retired, *out)))
     if not status.completed or not view.layout:
         return Course(operation)  # of a cluster that is to go, or cannot be laid out now, nothing can be read
     if operation.work.setback is None:
         operation = evolve(operation, steps=progress(view, operation), state=running(operation.kind))
-        # A step that was done once stays so, but new data may have been moved since: nothing of that may outlive the operation.
-        at_rest = not operation.scales or balanced(view, operation)
-        if finished(operation.steps) and at_rest and status.message is None:
+        quiet = at_rest(view, operation) and not any(each.disrupts for each in done)
+        if finished(operation.steps) and quiet and status.message is None:
             return Course(operation, Ending(complete(operation.kind), operation.kind))
     refused = [failure for failure in failures if failure.refused]
     work = worked(view, operation, refused, now, lost_sight=lost_sight)

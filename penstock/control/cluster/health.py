@@ -66,6 +66,12 @@ def late(view: ClusterView) -> str:
     return f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"
 
 
+def leaves(view: ClusterView) -> bool:
+    """Some node was asked to stop and is still there: it passes for one that serves until it has ended."""
+    runs = (view.running(node.id) for node in view.layout)
+    return any(run is not None and run.stopping is not None for run in runs)
+
+
 def lost(view: ClusterView) -> tuple[NodeId, ...]:
     """Nodes that cannot run because their volume is gone: nothing brings them back by itself, so nobody waits for them."""
     return tuple(

@@ -138,7 +138,7 @@ class Observer:
             if _unregistered(view):  # it may have registered after that was asked, and before it was itself
                 view = evolve(view, brokers=_known(admin.brokers))
             view = self._memory.dated(view, now)
-            view = evolve(view, settings=self._settings(view, admin))
+            view = evolve(view, settings=self._settings(view, admin), defaults=_defaults(view, admin))
         if depth >= PARTITIONS and _weighed(view):
             view = evolve(self._balanced(view, admin, now), depth=PARTITIONS)
             view = self._memory.settled(view, now)
@@ -224,6 +224,11 @@ class Observer:
             for node in view.layout
             if CLIENT_SECURE in node.sockets and view.answers.get(node.id) == Known(True)
         }
+
+
+def _defaults(view: ClusterView, admin: Admin) -> Observed[Mapping[str, str | None]]:
+    wanted = view.operation.live if view.operation is not None else None
+    return _known(partial(admin.defaults, sorted(wanted))) if wanted else Known({})
 
 
 def _weighed(view: ClusterView) -> bool:

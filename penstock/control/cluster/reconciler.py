@@ -33,7 +33,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation
-from penstock.model.plan import Discard, Plan, Renew, Retire, Start
+from penstock.model.plan import Discard, Plan, Renew, Start
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord
 
@@ -274,7 +274,7 @@ class ClusterReconciler:
             lambda node: sentences.said(node, self._around.compute.tail),
             lost_sight=self._room(view.spec.id).lost_sight,
             ordered=plan.ordered,
-            left=[action.target for each in done if isinstance(action := each.reasoned.action, Retire)],
+            done=[each.reasoned for each in done],
         )
 
     def _unseen(self, record: ClusterRecord, operation: OpenOperation | None, error: ComputeError) -> Verdict:

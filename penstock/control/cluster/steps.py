@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from penstock.control.cluster.health import below_full, large_enough, missing, up, whole
+from penstock.control.cluster.health import below_full, large_enough, leaves, missing, up, whole
 from penstock.control.cluster.rebalance.ledger import detail, own_moves
 from penstock.control.cluster.rebalance.throttle import free
 from penstock.control.cluster.rules.configuration import named, unset, values
@@ -80,8 +80,9 @@ def _configured(view: ClusterView, operation: OpenOperation) -> bool:
 
 
 def _told(view: ClusterView) -> bool:
-    """Has every broker said what its settings are?"""
-    return bool(view.settings) and all(isinstance(seen, Known) for seen in view.settings.values())
+    """Has every broker said what its settings are, and is it known what is kept for all of them?"""
+    seen = [view.defaults, *view.settings.values()]
+    return bool(view.settings) and all(isinstance(each, Known) for each in seen)
 
 
 def _kept(view: ClusterView, operation: OpenOperation) -> bool:
@@ -163,6 +164,13 @@ def _set_live(view: ClusterView, operation: OpenOperation) -> str:
 
 def finished(steps: tuple[Step, ...]) -> bool:
     return all(step.status == COMPLETED for step in steps)
+
+
+def at_rest(view: ClusterView, operation: OpenOperation) -> bool:
+    """All is done now, too. A step that was done once stays so, but since then a broker may have been stopped for something
+    else, or new data been moved: neither may outlive the operation."""
+    _, last = STEPS[operation.kind][-1]
+    return last(view, operation) and not leaves(view) and (not operation.scales or balanced(view, operation))
 
 
 def returned(view: ClusterView, operation: OpenOperation) -> bool:

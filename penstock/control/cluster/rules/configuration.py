@@ -29,16 +29,27 @@ def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
         if isinstance(settings, Unknown):
             draft.wait(on=f"broker {number}", because=f"its settings are not known: {settings.why}")
             return
+    if isinstance(view.defaults, Unknown):
+        draft.wait(on="the brokers", because=f"what is kept for all of them is not known: {view.defaults.why}")
+        return
     now_set = {name: values(name, present, wanted[name])[0] for name, present in unset(view, wanted).items()}
     if now_set and (asked := serving(view)):
         draft.act(Configure(asked[0], now_set), because=_reason(view))
 
 
 def unset(view: ClusterView, wanted: Mapping[str, str]) -> Mapping[str, Sequence[str | None]]:
-    """Property that some broker does not have as it is wanted -> what brokers have, of those of which it is known."""
+    """Property that is not everywhere as it is wanted -> what brokers have, of those of which it is known.
+
+    What is kept for all of them counts too: a broker that was restarted with fewer threads refuses more than twice as many,
+    and with them all that is kept, and whatever is set from then on (seen on 4.3.1)."""
     seen = [settings.value for settings in view.settings.values() if isinstance(settings, Known)]
+    kept = view.defaults.value if isinstance(view.defaults, Known) else {}
     present = {name: [values.get(name) for values in seen] for name in wanted}
-    return {name: has for name, has in present.items() if not all(same(name, each, wanted[name]) for each in has)}
+    return {
+        name: has
+        for name, has in present.items()
+        if not all(same(name, each, wanted[name]) for each in [*has, *([kept[name]] if name in kept else [])])
+    }
 
 
 def same(name: str, present: str | None, wanted: str) -> bool:
@@ -48,12 +59,12 @@ def same(name: str, present: str | None, wanted: str) -> bool:
 
 def values(name: str, present: Sequence[str | None], wanted: str) -> tuple[str, ...]:
     """The values to set one after another, the wanted one last: a thread pool has others before it, from where the last of
-    the brokers is. `present` is what brokers have, not all the wanted one."""
+    the brokers is. `present` is what brokers have."""
     sizes = [int(each) for each in present if each is not None] if ACCEPTED[name].threads else []
     if not sizes:
         return (wanted,)
     last = max(sizes, key=lambda size: abs(size - int(wanted)))
-    return tuple(map(str, steps(last, int(wanted))))
+    return tuple(map(str, steps(last, int(wanted)))) or (wanted,)
 
 
 def named(properties: Iterable[str]) -> str:
