@@ -131,6 +131,8 @@ class FakeMover:
         partitions = {partition.key: partition for partition in self.kafka.topics}
         refused: dict[Key, str] = {}
         for key, wanted in targets.items():
+            if wanted is None and not all(map(self.kafka.serves, self.theirs.get(key, ()))):
+                self.theirs.pop(key, None)  # towards a broker that has left it would be under way for ever
             assert key not in self.theirs, (
                 f"somebody else reassigns {key} to {self.theirs[key]}: it was taken to {wanted}"
             )

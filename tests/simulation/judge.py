@@ -191,7 +191,7 @@ class Judge:
             left = {n for n in kafka.votes_of if n != node.number and self._believable(n)}
             assert len(left) >= 2, f"the quorum loses its majority with {node}"
             return
-        if self._spec().place(node).leaving:
+        if self._spec().place(node).leaving and not any(account.reasons[node] for account in self.accounts):
             assert not self._counted_on(node), f"{node} leaves and {self._counted_on(node)} count on it"
         for p in kafka.topics:
             if node.number in p.isr and len(p.replicas) > p.min_isr:

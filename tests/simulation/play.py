@@ -298,6 +298,8 @@ class Play:
             if self.kafka.moving.reassign_theirs(partition.key, wanted):
                 self.judge.disturbed()
                 self.judge.reassigned(partition.key, wanted)
+                for number in wanted:  # one that was on its way out is started again, and leaves later
+                    self.judge.reason(NodeId(self.cluster, Role.BROKER, number))
 
     # -- what its user asks
 

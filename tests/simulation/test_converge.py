@@ -140,11 +140,32 @@ REASSIGNED_BEFORE_AND_WHILE_BROKERS_LEAVE = [
     (("kill", 3), 1.0),
     (("somebody reassigns", 1), 6.0),
 ]
+REASSIGNED_TO_ONE_THAT_RENEWS_ITS_CERTIFICATE_AND_LEAVES = [
+    (("kill", 0), 0.0),
+    (("somebody reassigns", 19), 2.5),
+    (("scale in",), 0.0),
+    (("age inner", 3), 6.0),
+    (("somebody reassigns", 1), 0.3),
+]
+REASSIGNED_TO_ONE_THAT_ENDS = [
+    (("kill", 0), 0.0),
+    (("call", OperationKind.DECREASE_BROKER_COUNT), 2.5),
+    (("reboot", 0), 6.0),
+    (("somebody reassigns", 0), 0.0),
+]
+REASSIGNED_TO_ONE_THAT_HAS_LEFT = [
+    (("call", OperationKind.DECREASE_BROKER_COUNT), 2.5),
+    (("call", OperationKind.DECREASE_BROKER_COUNT), 6.0),
+    (("somebody reassigns", 0), 0.0),
+]
 REASSIGNED_AND_LEFT_ALONE = [(("somebody reassigns", 0), 0.3), (("reboot", 0), 1.0), (("kill", 4), 0.0)]
 
 
 @soak
 @example(story=REASSIGNED_BEFORE_AND_WHILE_BROKERS_LEAVE, from_the_create=False, brokers=6)
+@example(story=REASSIGNED_TO_ONE_THAT_RENEWS_ITS_CERTIFICATE_AND_LEAVES, from_the_create=False, brokers=6)
+@example(story=REASSIGNED_TO_ONE_THAT_ENDS, from_the_create=False, brokers=6)
+@example(story=REASSIGNED_TO_ONE_THAT_HAS_LEFT, from_the_create=False, brokers=6)
 @example(story=REASSIGNED_AND_LEFT_ALONE, from_the_create=False, brokers=6)
 @example(story=UNSEEN_WHILE_ANOTHER_GROWS, from_the_create=False, brokers=3)
 @given(story=STORY, from_the_create=st.booleans(), brokers=st.sampled_from([3, 3, 3, 1, 2, 6]))
