@@ -114,6 +114,7 @@ def test_connectivity_that_is_off_already_is_refused_after_a_create_as_on_msk(
     cluster.gone()
 
 
+@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a failed create more: `make soak` plays it")
 def test_a_failed_cluster_can_be_read_and_destroyed(
     homes: Callable[..., Home], terraform: Callable[[Plane, str], Terraform], tmp_path: Path
 ) -> None:
