@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from penstock.control.cluster.health import going
 from penstock.control.cluster.safety import may_go_down
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView
@@ -26,11 +27,9 @@ class Draft:
         self._waits: list[Waiting] = []
         self._notes: list[str] = []
         self._stuck: str | None = None
-        self.going: set[NodeId] = {
-            node.id for node in view.layout if (running := view.running(node.id)) and running.stopping is not None
-        }
+        self.going = set(going(view))
         """Nodes that this plan takes down, and those on their way down already."""
-        self._before = frozenset(self.going)
+        self._before = going(view)
         self._restarts: dict[NodeId, list[str]] = {}
         self.roll: Roll | None = None
         """All restarts that are wanted, in order; set by the rule that carries them out."""

@@ -66,10 +66,10 @@ def late(view: ClusterView) -> str:
     return f"{', '.join(map(str, missing(view))) or 'the cluster'} did not come to serve"
 
 
-def leaves(view: ClusterView) -> bool:
-    """Some node was asked to stop and is still there: it passes for one that serves until it has ended."""
-    runs = (view.running(node.id) for node in view.layout)
-    return any(run is not None and run.stopping is not None for run in runs)
+def going(view: ClusterView) -> frozenset[NodeId]:
+    """Nodes that were asked to stop and are still there: each passes for one that serves until it has ended."""
+    runs = ((node.id, view.running(node.id)) for node in view.layout)
+    return frozenset(node for node, run in runs if run is not None and run.stopping is not None)
 
 
 def lost(view: ClusterView) -> tuple[NodeId, ...]:

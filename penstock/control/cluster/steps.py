@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from penstock.control.cluster.health import below_full, large_enough, leaves, missing, up, whole
+from penstock.control.cluster.health import below_full, going, large_enough, missing, up, whole
 from penstock.control.cluster.rebalance.ledger import detail, own_moves
 from penstock.control.cluster.rebalance.throttle import free
 from penstock.control.cluster.rules.configuration import named, unset, values
@@ -170,7 +170,7 @@ def at_rest(view: ClusterView, operation: OpenOperation) -> bool:
     """All is done now, too. A step that was done once stays so, but since then a broker may have been stopped for something
     else, or new data been moved: neither may outlive the operation."""
     _, last = STEPS[operation.kind][-1]
-    return last(view, operation) and not leaves(view) and (not operation.scales or balanced(view, operation))
+    return last(view, operation) and not going(view) and (not operation.scales or balanced(view, operation))
 
 
 def returned(view: ClusterView, operation: OpenOperation) -> bool:
