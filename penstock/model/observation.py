@@ -228,6 +228,11 @@ class ClusterView:
         return self.operation if self.operation is not None and self.operation.scales else None
 
     @property
+    def live(self) -> Mapping[str, str]:
+        """Property -> value that every broker is to have, set at run time; none where no open operation asks for any."""
+        return self.operation.live if self.operation is not None else {}
+
+    @property
     def aside(self) -> tuple[Quarantined, ...]:
         """What is known to lie in quarantine; what is not known, nobody deletes."""
         return self.quarantined.value if isinstance(self.quarantined, Known) else ()

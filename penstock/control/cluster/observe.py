@@ -203,11 +203,10 @@ class Observer:
 
     def _settings(self, view: ClusterView, admin: Admin) -> Mapping[int, Observed[Mapping[str, str | None]]]:
         """What each broker has of the properties that the open operation sets at run time."""
-        wanted = view.operation.live if view.operation is not None else None
-        if not wanted:
+        if not view.live:
             return {}
         return {
-            node.id.number: _known(partial(admin.config, node.id.number, sorted(wanted)))
+            node.id.number: _known(partial(admin.config, node.id.number, sorted(view.live)))
             if _asked(node, view, Role.BROKER)
             else Unknown("it does not run")
             for node in view.layout
@@ -227,13 +226,12 @@ class Observer:
 
 
 def _defaults(view: ClusterView, admin: Admin) -> Observed[Mapping[str, str | None]]:
-    wanted = view.operation.live if view.operation is not None else None
-    return _known(partial(admin.defaults, sorted(wanted))) if wanted else Known({})
+    return _known(partial(admin.defaults, sorted(view.live))) if view.live else Known({})
 
 
 def _weighed(view: ClusterView) -> bool:
-    """Is it to be known who holds how much? Brokers come or go, or what slowed their moves down is still to be lifted, and closed brokers
-    to be opened."""
+    """Is it to be known who holds how much? Brokers come or go, or what slowed their moves down is still to be lifted, and
+    closed brokers to be opened."""
     leaving = any(place.leaving for place in view.spec.brokers)
     return view.scaling is not None or leaving or bool(view.status.throttled) or view.status.restrained
 

@@ -19,7 +19,7 @@ from penstock.model.plan import Configure
 
 def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:
     """Set what the open operation wants and some broker does not have yet."""
-    wanted: Mapping[str, str] = view.operation.live if view.operation is not None else {}
+    wanted = view.live
     if not wanted or any(up(node.id, view) is None for node in view.layout):
         return
     if view.depth < 2:
