@@ -48,8 +48,13 @@ Tail = Callable[[NodeId, int], Sequence[str]]
 
 def said(node: NodeId, tail: Tail) -> str:
     """A node's last words; where its log cannot be read, why not."""
+    return _heard(node, tail, last_words)
+
+
+def _heard(node: NodeId, tail: Tail, told: Callable[[Sequence[str]], str | None]) -> str:
+    """What the end of a node's log tells; empty where it tells nothing, and where it cannot be read, why not."""
     try:
-        return last_words(tail(node, LAST_LINES))
+        return told(tail(node, LAST_LINES)) or ""
     except ComputeError as error:
         return str(error)
 
@@ -91,10 +96,7 @@ def _halted(node: NodeId, view: ClusterView, tail: Tail) -> str:
     """Why a node ended by itself, where its log says so or cannot be read; empty else."""
     match view.sighting(node):
         case Known(Gone(requested=False, clean=False, status=status)) if status.startswith("exit status"):
-            try:
-                return halt(tail(node, LAST_LINES)) or ""
-            except ComputeError as error:
-                return str(error)
+            return _heard(node, tail, halt)
         case _:
             return ""
 
