@@ -174,7 +174,7 @@ def premises(settings: Settings) -> Premises:
 
 def put_aside(settings: Settings) -> Sequence[Quarantined]:
     """What lies in quarantine of this home, which need not exist, measured. Raises ComputeError."""
-    return Quarantine(Home(settings.home.absolute())).look(measured=True)
+    return Quarantine(Home(settings.home)).look(measured=True)
 
 
 def _frame(

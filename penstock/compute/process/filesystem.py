@@ -120,9 +120,8 @@ def fit_at_rest(image: Path, point: Path, size: int) -> None:
         unmount(point)
         with told(f"making {image} larger"):
             _lengthen(image, size)
-        _run(
-            "e2fsck", "-f", "-p", str(image), fine=(0, 1), held=held
-        )  # resize2fs insists on it; 1: it mended something
+        # resize2fs insists on a check first; 1: it mended something.
+        _run("e2fsck", "-f", "-p", str(image), fine=(0, 1), held=held)
         _run("resize2fs", str(image), held=held)
 
 

@@ -70,13 +70,14 @@ def course(
         if not lost and not (freed if given_up.stays else returned)(view, operation):
             return Course(operation)
         overdue = ("; ".join(status.waiting) or late(view)) if lost else ""
+        free = freed(view, operation)
         failed = Ending(
             OperationState.UPDATE_FAILED,
             operation.kind,
             given_up.code,
             cause(operation, given_up, overdue),
             given_up.stays,
-            throttled=() if (free := freed(view, operation)) else operation.work.throttles,
+            throttled=() if free else operation.work.throttles,
             restrained=not free,
         )
         return Course(operation, failed)

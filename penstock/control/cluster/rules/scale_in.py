@@ -83,10 +83,9 @@ def _unsure(view: ClusterView) -> list[str]:
 def _empty(node: NodeId, view: ClusterView) -> bool:
     """By the metadata, nothing under way, closed to new replicas where it can be, and by the broker itself where it runs."""
     match view.balance:
-        case Known(balance) if view.running(node) is None:
-            return counted_on(node, view) is False and not balance.facts.held_by(node.number)
-        case Known(balance):
-            closed = view.cordoned.get(node.number) is not False
-            return closed and not balance.facts.held_by(node.number) and view.stored.get(node.number) == 0
+        case Known(balance) if not balance.facts.held_by(node.number):
+            if view.running(node) is None:
+                return counted_on(node, view) is False
+            return view.cordoned.get(node.number) is not False and view.stored.get(node.number) == 0
         case _:
             return False
