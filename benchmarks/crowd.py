@@ -23,7 +23,8 @@ import uvicorn
 from attrs import define, evolve, field
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from fakes.kafka import FakeKafka, Replicas
+from fakes.kafka import FakeKafka
+from fakes.replicas import Replicas
 from fakes.world import Machine
 
 from penstock.app import ControlPlane

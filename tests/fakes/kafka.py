@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from attrs import define, field
 from fakes.mover import FakeMover
+from fakes.replicas import MIB, Replicas
 from fakes.settings import FakeSettings
 from fakes.world import Machine, Process
 
@@ -19,7 +20,6 @@ from penstock.kafka.format import FIRST_SNAPSHOT
 from penstock.kafka.wire import AnswerLost, KafkaRefused, KafkaUnreachable
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import BrokerSeen, Partition, Quorum, Voter
-from penstock.model.rebalance import Key, PartitionFacts
 
 SESSION = timedelta(seconds=3)
 BOOT = timedelta(seconds=1.2)
@@ -29,7 +29,6 @@ LEAVES = timedelta(seconds=0.4)
 CATCH_UP = timedelta(seconds=1.5)
 CALM_MS = 2.0
 """How long a producer waits while nothing moves, in milliseconds."""
-MIB = 2**20
 
 
 @define
@@ -41,39 +40,6 @@ class Registration:
     fenced: bool = True
     since: datetime | None = None
     """When it was unfenced."""
-
-
-@define
-class Replicas:
-    """A partition, changing. While it moves `replicas` holds the new ones and the old ones, as Kafka's own list does."""
-
-    topic: str
-    index: int
-    replicas: tuple[int, ...]
-    isr: list[int]
-    min_isr: int
-    leader: int = -1
-    size: int = 8 * MIB
-    adding: tuple[int, ...] = ()
-    removing: tuple[int, ...] = ()
-
-    @property
-    def key(self) -> Key:
-        return self.topic, self.index
-
-    @property
-    def facts(self) -> PartitionFacts:
-        """As it is now: what is under way, and what that comes from and goes to."""
-        return PartitionFacts(
-            self.topic,
-            self.index,
-            self.replicas,
-            self.leader,
-            tuple(self.isr),
-            self.size,
-            adding=self.adding,
-            removing=self.removing,
-        )
 
 
 @define

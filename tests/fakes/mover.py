@@ -20,7 +20,8 @@ from penstock.model.ids import NodeId, Role
 from penstock.model.rebalance import Key, Throttled
 
 if TYPE_CHECKING:
-    from fakes.kafka import FakeKafka, Replicas
+    from fakes.kafka import FakeKafka
+    from fakes.replicas import Replicas
 
 COPIED = 16 * 2**20
 """Bytes that a broker takes in a second, shared by all that comes to it."""

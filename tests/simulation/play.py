@@ -10,7 +10,8 @@ from typing import Any
 from uuid import uuid4
 
 from attrs import define, evolve, field
-from fakes.kafka import FakeKafka, Replicas
+from fakes.kafka import FakeKafka
+from fakes.replicas import Replicas
 from fakes.views import SUBNETS, desired, frame
 from fakes.world import Crash, Machine
 from simulation.calls import Calls, call, shown

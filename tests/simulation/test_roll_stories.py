@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 from attrs import evolve
-from fakes.kafka import Replicas
+from fakes.replicas import Replicas
 from simulation.play import Play
 from simulation.test_update_stories import brokers, check_done, enlarge, sized, stops
 
