@@ -13,6 +13,7 @@ from tempfile import mkdtemp
 
 import pytest
 from oracle.plane import Cluster, Home, Plane, answers, new_home
+from oracle.soak import SOAK
 
 VERSIONS = ("4.3.x.kraft", "4.1.x.kraft")
 
@@ -21,7 +22,7 @@ VERSIONS = ("4.3.x.kraft", "4.1.x.kraft")
 def tell(pytestconfig: pytest.Config) -> Callable[[str], None]:
     """Says on the terminal how far a long story is. Silent without `make soak`."""
     capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
-    if capture is None or not os.environ.get("PENSTOCK_SOAK"):
+    if capture is None or not SOAK:
         return lambda text: None
 
     def told(text: str) -> None:

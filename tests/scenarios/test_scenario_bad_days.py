@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import psutil
-import pytest
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, until
+from oracle.soak import soaked
 
 
 def test_the_machine_restarts(orders: Cluster) -> None:
@@ -81,7 +81,7 @@ def test_volumes_of_two_brokers_are_swapped(orders: Cluster) -> None:
     check(config, "swapped", 3, [load, later])
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="two volumes more: `make soak` plays it")
+@soaked("two volumes more")
 def test_nothing_at_all_is_left_of_a_broker_and_of_a_controller(orders: Cluster) -> None:
     """Neither is taken for one that was never started: both get a new storage identity, and the broker copies what it had."""
     config, plane = orders.client("tls"), orders.plane

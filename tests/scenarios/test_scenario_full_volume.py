@@ -15,6 +15,7 @@ from fakes.disks import cannot, cannot_in_use, cram
 from oracle.course import BROKERS, Course
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Home, Plane, until
+from oracle.soak import soaked
 
 pytestmark = pytest.mark.skipif(cannot() is not None, reason=cannot() or "")
 GIB = 1 << 30
@@ -83,9 +84,7 @@ def shared_disk() -> Iterator[Path]:
         yield disk
 
 
-@pytest.mark.skipif(
-    not os.environ.get("PENSTOCK_SOAK"), reason="nodes end until none has ballast: `make soak` plays it"
-)
+@soaked("nodes end until none has ballast")
 def test_a_full_disk_that_all_nodes_share(shared_disk: Path, homes: Callable[..., Home]) -> None:
     """Ballast is small there; that of one node is enough for it to start, and keeps the others from ending."""
     plane = Plane(homes(within=shared_disk)).up()

@@ -1,19 +1,18 @@
 """Operations that cannot be done: they are given up, the cluster is what it was, and the caller is told why."""
 
-import os
 from collections.abc import Callable
 from shutil import rmtree
 
-import pytest
 from oracle.load import check, loaded, make_topic, topic_state
 from oracle.plane import Cluster, Home, Plane, until
+from oracle.soak import soaked
 
 
 def operation(orders: Cluster, arn: str) -> dict:
     return orders.plane.kafka.describe_cluster_operation(ClusterOperationArn=arn)["ClusterOperationInfo"]
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="the simulation plays it too; here `make soak` does")
+@soaked("the simulation plays it too")
 def test_brokers_of_which_one_cannot_join_leave_again(homes: Callable[..., Home]) -> None:
     """What stands in the way is a file where a folder of the fifth broker's should be."""
     plane = Plane(homes(operation_patience_seconds="6")).up()

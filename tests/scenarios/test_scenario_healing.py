@@ -10,6 +10,7 @@ from collections.abc import Mapping
 import pytest
 from oracle.load import check, loaded, make_topic, topic_state
 from oracle.plane import Cluster, until
+from oracle.soak import soaked
 
 PARTITIONS = 3
 
@@ -106,7 +107,7 @@ def test_all_six_are_killed_at_once(orders: Cluster) -> None:
     check(config, "kill-all", PARTITIONS, [load])
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a minute of waiting: `make soak` plays it")
+@soaked("a minute of waiting")
 def test_all_brokers_are_killed_while_one_is_out_of_the_isr(orders: Cluster) -> None:
     """The control plane is away meanwhile, so that nobody thaws the broker that lags behind."""
     config = topic(orders, "behind")

@@ -6,7 +6,6 @@ it those in `CI` have one of their three, at which both are killed."""
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -18,11 +17,11 @@ from oracle.bulk import fill
 from oracle.course import BROKERS, CONTROLLERS, ENDED, Course, Runs
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Plane, answers, until
+from oracle.soak import SOAK
 
 from penstock.compute.process import loopback
 from penstock.model.operation import OperationKind
 
-SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 SOON, MIDDLE, LATE = range(3)
 
 Seen = Callable[[Course, Runs], bool]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from random import Random
 
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Plane
+from oracle.soak import SOAK
 
-TIMES = 6 if os.environ.get("PENSTOCK_SOAK") else 1
+TIMES = 6 if SOAK else 1
 """Of each of its parts; the first, the create, has twice as many."""
 SEED = 20
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -13,10 +12,11 @@ from oracle.course import Course, Runs
 from oracle.elsewhere import Elsewhere, elsewhere
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Home, Plane, listening, until
+from oracle.soak import soaked
 
 from penstock.compute.process import loopback
 
-SOAK = pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="more rolls: `make soak` plays it")
+LONG = soaked("more rolls")
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def rolled(cluster: Cluster, runs: Runs) -> None:
     runs.check_rolled()
 
 
-@SOAK
+@LONG
 def test_a_client_on_another_machine_produces_over_tls_at_the_shared_address(
     homes: Callable[..., Home], other: Elsewhere
 ) -> None:
@@ -128,7 +128,7 @@ POWERLESS = ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin")
 """A control plane that may not give addresses to the loopback device, as that of an ordinary user."""
 
 
-@pytest.mark.parametrize("own", [True, pytest.param(False, marks=SOAK)], ids=["own-addresses", "one-address"])
+@pytest.mark.parametrize("own", [True, pytest.param(False, marks=LONG)], ids=["own-addresses", "one-address"])
 def test_dual_stack_gives_every_broker_listeners_over_ipv6_by_one_roll(homes: Callable[..., Home], own: bool) -> None:
     if loopback.why_none():
         pytest.skip("this machine has no IPv6 on its loopback device")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import ssl
 import time
 
-import pytest
 from confluent_kafka.admin import AdminClient
 from oracle.course import Course, Runs
 from oracle.plane import Cluster
+from oracle.soak import soaked
 
 NAMES = "CLIENT_SECURE://b-{broker_id}.my.domain:9000+{broker_id}"
 ROLL = ["ROLL_BROKERS", "SET_DYNAMIC_PROPERTIES", "REJOIN_CLUSTER"]
@@ -31,7 +30,7 @@ def advertised(cluster: Cluster, auth: str) -> set[str]:
     return {f"{broker.host}:{broker.port}" for broker in brokers}
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="two rolls more: `make soak` plays it")
+@soaked("two rolls more")
 def test_names_come_by_one_roll_and_go_by_another(orders: Cluster) -> None:
     kafka, own = orders.plane.kafka, {auth: advertised(orders, auth) for auth in ("tls", "plaintext")}
     arn = kafka.create_configuration(

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from itertools import pairwise
 
-import pytest
 from oracle.course import Course, Runs
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, Plane
+from oracle.soak import soaked
 
 ZONES = [{"broker-1", "broker-4"}, {"broker-2", "broker-5"}, {"broker-3", "broker-6"}]
 PARTITIONS = 12
 
 
-@pytest.mark.skipif(
-    not os.environ.get("PENSTOCK_SOAK"), reason="the simulation rolls six brokers too; on real Kafka `make soak` does"
-)
+@soaked("the simulation rolls six brokers too")
 def test_six_brokers_roll_in_three_batches_as_was_told(
     standing: Plane,
 ) -> None:

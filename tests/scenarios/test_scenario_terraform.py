@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from oracle.plane import Cluster, Home, Plane
+from oracle.soak import soaked
 from oracle.terraform import Terraform, mirror
 
 ORDERS = Path(__file__).parent / "orders.tf"
@@ -98,7 +98,7 @@ def test_a_cluster_is_made_changed_in_place_taken_over_and_destroyed(
     assert mine.plan()["add"] == 2, "the other state sees that all is gone"
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a cluster more: `make soak` plays it")
+@soaked("a cluster more")
 def test_connectivity_that_is_off_already_is_refused_after_a_create_as_on_msk(
     plane: Plane, terraform: Callable[[Plane, str], Terraform]
 ) -> None:
@@ -114,7 +114,7 @@ def test_connectivity_that_is_off_already_is_refused_after_a_create_as_on_msk(
     cluster.gone()
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a failed create more: `make soak` plays it")
+@soaked("a failed create more")
 def test_a_failed_cluster_can_be_read_and_destroyed(
     homes: Callable[..., Home], terraform: Callable[[Plane, str], Terraform], tmp_path: Path
 ) -> None:

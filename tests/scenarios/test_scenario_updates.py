@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from oracle.course import BROKERS, CONTROLLERS, Course, Runs, followed
 from oracle.load import check, loaded, make_topic
 from oracle.plane import Cluster, until
+from oracle.soak import soaked
 
 from penstock.kafka.sizes import heap_mib
 
@@ -163,7 +163,7 @@ def test_what_only_a_restart_applies_rolls_the_brokers_and_the_rest_comes_with_i
     check(config, "static", 3, [load])
 
 
-@pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="two rolls more: `make soak` plays it")
+@soaked("two rolls more")
 def test_a_restart_with_far_fewer_threads_leaves_nothing_that_kafka_refuses(orders: Cluster) -> None:
     """Restarted with five threads, brokers refuse the eleven that are kept for all, and all that is kept with them."""
     minutes = f"offsets.retention.minutes={time.time_ns() % 100_000 + 1}"

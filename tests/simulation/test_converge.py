@@ -2,19 +2,19 @@
 
 PENSTOCK_SOAK=1 plays many more stories."""
 
-import os
 from itertools import count
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from oracle.soak import SOAK
 from simulation.play import Play
 
 from penstock.model.ids import Role
 from penstock.model.operation import OperationKind
 from penstock.model.spec import ClusterState
 
-STORIES = 2000 if os.environ.get("PENSTOCK_SOAK") else 45
+STORIES = 2000 if SOAK else 45
 MOST_BROKERS = 9
 NODE = st.integers(0, 8)
 """Index of a node: brokers first, then controllers, then from the beginning."""

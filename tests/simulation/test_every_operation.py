@@ -4,10 +4,10 @@ The cluster comes to rest, ACTIVE; what the judge holds (one restart a broker, o
 backwards, complete only when ACTIVE and true) is asserted all the while. A kind of operation without a call in
 `simulation.calls` fails here."""
 
-import os
 from itertools import count
 
 import pytest
+from oracle.soak import SOAK
 from simulation.play import Play
 
 from penstock.model.ids import Role
@@ -18,7 +18,6 @@ EVERY = tuple(OperationKind)
 SIX = (OperationKind.DECREASE_BROKER_COUNT,)
 """Kinds that need more brokers than one in each zone."""
 TOPICS = ((3, 2), (3, 2), (2, 1), (3, 1), (1, 1))
-SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 MOST_MOMENTS = 1000 if SOAK else 8
 """Of the moments after an action; more are thinned out evenly."""
 
