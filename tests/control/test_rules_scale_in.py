@@ -151,6 +151,14 @@ def test_one_that_has_left_is_unregistered_and_then_its_volume_is_kept():
     assert of_it(left(registered=False)) == [Remove(LEFT, keep=True)]
 
 
+def test_one_that_was_never_started_leaves_its_directory_behind_and_that_goes_too():
+    seen = left(registered=False)
+    began = {**seen.view.sightings, LEFT: Known(Absent())}
+    assert of_it(seen.but(sightings=began)) == [Remove(LEFT, keep=True)]
+    nothing = {node: sighting for node, sighting in began.items() if node != LEFT}
+    assert not of_it(seen.but(sightings=nothing, strays=()))
+
+
 @pytest.mark.parametrize("registered", [True, False])
 def test_nothing_of_it_is_taken_away_while_something_counts_on_it(registered):
     held = Known((Partition("orders", 7, 4, (4,), (4,), 1),))

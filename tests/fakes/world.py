@@ -202,6 +202,7 @@ class Machine:
             ill = self.ill(node.id)
             if ill.refuses:
                 ill.refuses -= 1
+                self.runs.setdefault(node.id, [])  # its directory is there
                 raise ComputeError(f"{node.id} cannot start: it was told to refuse. Wait.")
             assert self.volumes.setdefault(node.id, node.incarnation) == node.incarnation
             assert self.lost.pop(node.id, "") != node.incarnation, "a fresh volume under the identity of the lost one"

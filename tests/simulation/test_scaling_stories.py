@@ -196,6 +196,24 @@ def test_a_broker_that_loses_its_volume_when_it_is_empty_leaves_all_the_same(six
     six.settle(200)
 
 
+@pytest.mark.parametrize("crash_after", [None, 0])
+def test_where_one_cannot_even_begin_to_join_all_that_joined_leave_again(store, crash_after):
+    play = Play(store, topics=((3, 2),) * 8, patience=60)
+    play.until(play.at_rest, 60)
+    before = {process.spec.id: process.pid for process in play.machine.running()}
+    assert play.scale_out()
+    fifth = play.node(4)
+    play.refuse_starts(fifth, 1_000_000)
+    play.until(lambda: play.open().work.setback, 100)
+    play.machine.crash_after = crash_after
+    play.until(lambda: play.open() is None, 100)
+    (operation,) = play.operations()
+    assert (operation.state, operation.error_code) == (OperationState.UPDATE_FAILED, "NO_PROGRESS")
+    assert {process.spec.id: process.pid for process in play.machine.running()} == before
+    assert fifth not in play.machine.sightings(fifth.cluster), "a directory of it is left"
+    play.clear_up()
+
+
 @pytest.fixture
 def stuck(store):
     """Half of the data is on its way to brokers that have joined, when one of them dies and does not come back."""

@@ -24,10 +24,10 @@ def scale_in(view: ClusterView, draft: Draft, now: datetime) -> None:
     ended = []
     for node in view.spec.retired:
         match view.sightings.get(node):
-            case Known(Gone() | Blocked() | Bereft()):
+            case Known(Absent() | Gone() | Blocked() | Bereft()):
                 ended.append(node)
-            case None | Known(Absent()):
-                pass
+            case None:
+                pass  # nothing is left of it
             case _:
                 draft.act(Stop(node, How.AT_ONCE), because=f"{node} is no part of the cluster any more")
     if ended:
