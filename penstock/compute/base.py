@@ -77,10 +77,14 @@ class Compute(Protocol):
         of this machine, with a port of its own for each listener. Free at the time of asking; the caller writes them down
         before the first start that uses them."""
 
-    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int, *, background: bool = False) -> None:
         """Volume (made and formatted if there is none, checked if there is one), files, leaves, process. Nothing if it runs.
 
-        Returns once the process exists. Raises ComputeError."""
+        Returns once the process exists; in the background it gives way to other nodes until `foreground`, where the machine
+        can do that. Raises ComputeError."""
+
+    def foreground(self, node: NodeId, fence: int) -> None:
+        """The node has its share of the CPUs; nothing where it has, or does not run. Raises ComputeError."""
 
     def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         """Replace LIVE files and the given leaves of a running node, atomically each."""

@@ -147,11 +147,10 @@ class ClusterAdmin:
         request = questions.configs(questions.BROKER, [questions.EVERY_BROKER], names)
         return self._first(self._brokers, request, answers.configs)[questions.EVERY_BROKER]
 
-    def create_topic(
-        self, name: str, partitions: int = -1, replicas: int = -1, config: Mapping[str, str] | None = None
-    ) -> None:
-        """Create a topic; -1 takes the cluster's default. Its leaders may take a moment longer than the answer."""
-        request = questions.create_topic(name, partitions, replicas, config or {}, self._connections.milliseconds)
+    def create_topic(self, name: str, placed: Sequence[Sequence[int]], config: Mapping[str, str]) -> None:
+        """Create a topic with these brokers for each partition, the leader first. Leaders may take a moment longer than the
+        answer."""
+        request = questions.create_topic(name, -1, -1, config, self._connections.milliseconds, placed)
         self._connections.order(self._connections.likely(self._brokers), request, answers.created)
 
     def close(self) -> None:

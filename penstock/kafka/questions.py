@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -142,13 +142,24 @@ def elect_preferred(timeout_ms: int) -> Any:
     return ElectLeadersRequest(election_type=0, topic_partitions=None, timeout_ms=timeout_ms)
 
 
-def create_topic(name: str, partitions: int, replicas: int, config: Mapping[str, str], timeout_ms: int) -> Any:
-    """Create one topic; -1 stands for the cluster's default."""
+def create_topic(
+    name: str,
+    partitions: int,
+    replicas: int,
+    config: Mapping[str, str],
+    timeout_ms: int,
+    placed: Sequence[Sequence[int]] = (),
+) -> Any:
+    """Create one topic; -1 stands for the cluster's default, and where partitions are `placed`, for what that says: the
+    brokers of each, its leader first."""
     topic = _Topic(
         name=name,
         num_partitions=partitions,
         replication_factor=replicas,
-        assignments=[],
+        assignments=[
+            _Topic.CreatableReplicaAssignment(partition_index=index, broker_ids=list(brokers))
+            for index, brokers in enumerate(placed)
+        ],
         configs=[_Topic.CreatableTopicConfig(name=key, value=value) for key, value in config.items()],
     )
     return CreateTopicsRequest(topics=[topic], timeout_ms=timeout_ms, validate_only=False)

@@ -62,6 +62,8 @@ class Running:
     """Size of the node's log in bytes: another number means that it has said something. Not only more: logs are rotated."""
     signalled: bool = True
     """False: it is not known whether a stop that was written down was sent as well, so it may go on for ever."""
+    background: bool = False
+    """It gives way to others wherever a CPU is short."""
 
 
 @frozen

@@ -18,13 +18,25 @@ class Start:
     """Make the node run as specified: volume, files, certificates, process. Nothing where it runs already."""
 
     node: NodeSpec
+    background: bool = False
+    """It gives way to the nodes that serve, until `Foreground`."""
 
     @property
     def target(self) -> NodeId:
         return self.node.id
 
     def __str__(self) -> str:
-        return f"start {self.node.id}"
+        return f"start {self.node.id}{' in the background' if self.background else ''}"
+
+
+@frozen
+class Foreground:
+    """Let a node that was started in the background have its share of the CPUs."""
+
+    target: NodeId
+
+    def __str__(self) -> str:
+        return f"give {self.target} its share of the CPUs"
 
 
 class How(StrEnum):
@@ -212,8 +224,8 @@ class MakeCanary:
 
     target: NodeId
     """The broker that stands for all of them."""
-    partitions: int
-    replicas: int
+    placed: tuple[tuple[int, ...], ...]
+    """Brokers of each partition, its leader first."""
 
     def __str__(self) -> str:
         return "make the canary's topic"
@@ -277,6 +289,7 @@ class Discard:
 
 Action = (
     Start
+    | Foreground
     | Stop
     | Unregister
     | RemoveVoter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from attrs import evolve
@@ -44,6 +45,24 @@ def test_a_second_start_changes_nothing(world: World) -> None:
     world.compute.start(node, [], fence=1)
     assert running(world, node.id).pid == first.pid
     assert running(world, node.id).since == first.since
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel weighs no sessions")
+def test_a_node_starts_in_the_background_and_comes_to_the_front(world: World) -> None:
+    behind, before = specify(world, broker(1)), specify(world, broker(2))
+    world.compute.start(before, [], fence=1)
+    world.compute.start(behind, [], fence=1, background=True)
+    assert running(world, behind.id).background
+    assert not running(world, before.id).background
+    world.compute.foreground(behind.id, fence=2)
+    seen = running(world, behind.id)
+    assert (seen.background, seen.fence) == (False, 2)
+    with pytest.raises(StaleFence):
+        world.compute.foreground(behind.id, fence=1)
+    world.kill(behind.id)
+    world.compute.foreground(behind.id, fence=2)
+    world.compute.start(behind, [], fence=2)
+    assert not running(world, behind.id).background
 
 
 def test_a_running_node_is_left_alone_even_when_the_wish_is_another(world: World) -> None:

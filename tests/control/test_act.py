@@ -14,6 +14,7 @@ from penstock.model.plan import (
     Cancel,
     Configure,
     Discard,
+    Foreground,
     Grow,
     How,
     Lead,
@@ -45,8 +46,12 @@ class Recorder:
         if any(call[:2] == each for each in self.broken):
             raise (KafkaError if call[0] in ("unregister", "elect", "set") else ComputeError)("it is broken")
 
-    def start(self, node, leaves, fence):
-        self._note("start", node.id.name, [leaf.path for leaf in leaves], fence)
+    def start(self, node, leaves, fence, *, background=False):
+        verb = "start in the background" if background else "start"
+        self._note(verb, node.id.name, [leaf.path for leaf in leaves], fence)
+
+    def foreground(self, node, fence):
+        self._note("foreground", node.name, fence)
 
     def write(self, node, leaves, fence):
         self._note("write", node.id.name, [leaf.path for leaf in leaves], fence)
@@ -92,8 +97,8 @@ class Recorder:
     def mover(self):
         return self
 
-    def create_topic(self, name, partitions, replicas, config):
-        self._note("create", name, partitions, replicas)
+    def create_topic(self, name, placed, config):
+        self._note("create", name, placed)
 
     def limit(self, rate):
         self._note("limit", rate)
@@ -128,6 +133,8 @@ def test_what_each_action_calls():
     done, failures = carried_out(
         recorder,
         Start(node()),
+        Start(node(), background=True),
+        Foreground(broker(1)),
         Stop(broker(1), How.GRACEFUL),
         Unregister(broker(1), (broker(2), broker(3))),
         Renew(node(), ("client.pem",)),
@@ -143,6 +150,8 @@ def test_what_each_action_calls():
     assert recorder.calls == snapshot(
         [
             ("start", "broker-1", ["inner.pem", "client.pem"], 7),
+            ("start in the background", "broker-1", ["inner.pem", "client.pem"], 7),
+            ("foreground", "broker-1", 7),
             ("stop", "broker-1", How.GRACEFUL, 7),
             ("unregister", 1, [2, 3]),
             ("write", "broker-1", ["client.pem"], 7),
@@ -250,7 +259,7 @@ def test_moves_are_ordered_with_what_slows_them_down():
     slowed = Throttled(frozenset({(0, 1)}), frozenset({(0, 4)}))
     done, failures = carried_out(
         recorder,
-        MakeCanary(broker(1), 6, 3),
+        MakeCanary(broker(1), ((1, 2, 3), (2, 3, 1))),
         Limit(broker(1), 700),
         Throttle(broker(1), {"t": slowed, "u": None}),
         Reassign(broker(1), (move,)),
@@ -258,7 +267,7 @@ def test_moves_are_ordered_with_what_slows_them_down():
     )
     assert (len(done), failures) == (5, [])
     assert recorder.calls == [
-        ("create", "__amazon_msk_canary", 6, 3),
+        ("create", "__amazon_msk_canary", ((1, 2, 3), (2, 3, 1))),
         ("limit", 700),
         ("throttle", {"t": slowed, "u": None}),
         ("reassign", {("t", 0): (4, 2)}),

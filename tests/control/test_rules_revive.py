@@ -1,6 +1,7 @@
 """Nodes that ended come back, and UnregisterBroker is used only where it can do no harm (kafka.md 3.3)."""
 
 import pytest
+from attrs import evolve
 from fakes.views import ago, broker, brokers_of, controller, three_brokers
 from inline_snapshot import snapshot
 
@@ -151,10 +152,22 @@ def test_not_seen_is_not_gone():
     )
 
 
-def test_a_node_that_never_ran_is_started():
-    assert three_brokers().with_sighting(broker(2), Absent()).text(bootstrap) == snapshot(
-        "start broker 2 | broker 2 was never started | heals"
+def test_a_node_that_never_served_starts_behind_those_that_do_until_it_serves():
+    seen = three_brokers()
+    assert seen.with_sighting(broker(2), Absent()).text(bootstrap) == snapshot(
+        "start broker 2 in the background | broker 2 was never started | heals"
     )
+    behind = seen.with_run(broker(2), background=True)
+    assert behind.text(bootstrap) == snapshot("give broker 2 its share of the CPUs | broker 2 serves")
+    assert behind.fenced(2).text(bootstrap) == snapshot("nothing")
+    assert behind.but(brokers=Unknown("no answer")).text(bootstrap) == snapshot("nothing")
+
+
+def test_a_fresh_volume_of_a_broker_that_has_served_is_waited_for_and_nobody_goes_first():
+    seen = three_brokers()
+    place = evolve(seen.view.spec.place(broker(2)), served="lost", directory="fresh")
+    begun = seen.with_spec(nodes=seen.view.spec.with_place(place).nodes).with_sighting(broker(2), Absent())
+    assert begun.text(bootstrap) == snapshot("start broker 2 | broker 2 was never started | heals")
 
 
 def test_a_new_cluster_starts_all_at_once_and_calls_it_no_repair():

@@ -332,10 +332,15 @@ class FakeKafka:
     def mover(self) -> FakeMover:
         return self.moving
 
-    def create_topic(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> None:
+    def create_topic(self, name: str, placed: Sequence[Sequence[int]], config: Mapping[str, str]) -> None:
         self.any_broker()
-        if not self.make_topic(name, partitions, replicas, 1):
-            raise KafkaRefused(f"creating {name}", 38)
+        if self.leader < 0 or any(partition.topic == name for partition in self.topics):
+            raise KafkaRefused(f"creating {name}", 36)
+        if not all(number in self.registrations for brokers in placed for number in brokers):
+            raise KafkaRefused(f"creating {name}", 39)
+        for index, brokers in enumerate(placed):
+            there = [n for n in brokers if self._live(n) and self.serves(n)]
+            self.topics.append(Replicas(name, index, tuple(brokers), there, 1, there[0] if there else -1, MIB))
         self.machine.verbs.append(f"create {name}")
         self.machine.called()
 

@@ -115,7 +115,7 @@ class MemoryCompute:
                 used |= {(one, port) for port in found[node].ports.values()}
         return found
 
-    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int, *, background: bool = False) -> None:
         self._spoken(node.id, fence)
         if self._running(node.id):
             return self._done()
@@ -131,10 +131,16 @@ class MemoryCompute:
         place.ran_on = node.incarnation
         self._write(place, node, (Applies.START, Applies.LIVE), leaves)
         self._pids += 1
-        place.runs.append(Process(self._pids, self.clock()))
+        place.runs.append(Process(self._pids, self.clock(), background=background))
         place.log.append(f"run {len(place.runs)} of {node.id}")
         self.events.append(Event("start", node.id))
         return self._done()
+
+    def foreground(self, node: NodeId, fence: int) -> None:
+        self._spoken(node, fence)
+        if run := self._running(node):
+            run.background = False
+        self._done()
 
     def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         self._spoken(node.id, fence)
@@ -332,6 +338,7 @@ class MemoryCompute:
                     dict(place.leaves),
                     self._use(node),
                     sum(len(line) + 1 for line in place.log),
+                    background=run.background,
                 )
             )
         if place is not None and place.ran_on is not None and node not in self.volumes:

@@ -74,6 +74,7 @@ class Process:
     """It ended because the machine did."""
     stopping: datetime | None = None
     suspended: bool = False
+    background: bool = False
 
 
 @define

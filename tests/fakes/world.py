@@ -54,6 +54,7 @@ class Process:
     """So many logs it reads after its boot, one each second, before it comes to anything else."""
     turned_away: bool = False
     """Controllers never register it."""
+    background: bool = False
 
     @property
     def leaves_when(self) -> datetime | None:
@@ -195,7 +196,7 @@ class Machine:
             node: Endpoint(next(address for address in free if address not in used), ports) for node, _, ports in nodes
         }
 
-    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int, *, background: bool = False) -> None:
         self._heard(node.id, fence)
         if self.process(node.id) is None:
             self.before("start", node.id)
@@ -212,7 +213,7 @@ class Machine:
                 self.ballasts[node.id] = self.use(node.id).ballast_due
             self._pids += 1
             life = {leaf.path: (self.now, self.now + timedelta(days=leaf.days)) for leaf in node.leaves}
-            process = Process(self._pids, self.now, node, fence, life)
+            process = Process(self._pids, self.now, node, fence, life, background=background)
             if ill.fails:
                 ill.fails -= 1
                 process.dies_at = self.now + timedelta(seconds=0.7)
@@ -224,6 +225,14 @@ class Machine:
                 process.dies_at = self.now + timedelta(seconds=0.7)
             self.runs.setdefault(node.id, []).append(process)
             self.verbs.append(f"start {node.id}")
+        self.called()
+
+    def foreground(self, node: NodeId, fence: int) -> None:
+        self._heard(node, fence)
+        process = self.process(node)
+        if process is not None:
+            process.background = False
+            self.verbs.append(f"foreground {node}")
         self.called()
 
     def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
@@ -366,6 +375,7 @@ class Machine:
                     # A broker that is turned away says so all the time.
                     said=self.read(last) + (int(last.cpu * 1000) if last.turned_away else 0),
                     volume=self.use(node),
+                    background=last.background,
                 )
             )
         if node in self.lost:

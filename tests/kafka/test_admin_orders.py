@@ -61,10 +61,11 @@ def test_a_topic_is_never_created_twice(nodes, admin):
     one, two = nodes(1, 2)
     one.on(CreateTopicsRequest, HANG_UP)
     with pytest.raises(AnswerLost):
-        admin(one, two).create_topic("t", 3, 3, {"min.insync.replicas": "2"})
+        admin(one, two).create_topic("t", [(1, 2), (2, 1)], {"min.insync.replicas": "2"})
     (request,) = one.asked
     (topic,) = request.topics
-    assert (topic.name, topic.num_partitions, topic.replication_factor) == ("t", 3, 3)
+    assert (topic.name, topic.num_partitions, topic.replication_factor) == ("t", -1, -1), "as placed"
+    assert [(each.partition_index, each.broker_ids) for each in topic.assignments] == [(0, [1, 2]), (1, [2, 1])]
     assert [(c.name, c.value) for c in topic.configs] == [("min.insync.replicas", "2")]
     assert two.asked == []
 
@@ -75,7 +76,7 @@ def test_kafkas_own_words_are_passed_on(nodes, admin):
     taken = kind(name="t", topic_id=UUID(int=0), error_code=36, error_message="Topic 't' already exists.", version=7)
     one.on(CreateTopicsRequest, CreateTopicsResponse(topics=[taken], version=7))
     with pytest.raises(KafkaRefused, match=r"TOPIC_ALREADY_EXISTS \(36\): Topic 't' already exists"):
-        admin(one).create_topic("t")
+        admin(one).create_topic("t", [(1,)], {})
 
 
 def test_settings_of_a_controller_go_to_the_active_one_and_of_a_broker_to_itself(nodes, admin):

@@ -76,7 +76,7 @@ class Launcher:
                     "Stop that program; the node then starts by itself.",
                 )
 
-    def start(self, place: Place, node: NodeSpec) -> None:
+    def start(self, place: Place, node: NodeSpec, *, background: bool) -> None:
         """The node's process exists afterwards, with a keeper. Raises ComputeError."""
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ} | {"HOME": str(place.work)}
         own = {name: expand(value, place.files, place.data) for name, value in node.environment.items()}
@@ -90,7 +90,7 @@ class Launcher:
             "gid": self.user.gid if self.user else None,
             "files": node.resources.files,
         }
-        answer = self._order(place, orders)
+        answer = self._order(place, orders, background=background)
         if "pid" not in answer:
             raise self._refused(place, node, answer)
 
@@ -102,7 +102,7 @@ class Launcher:
                 f"{place.id} has no keeper and a new one could not start: {answer['error']}; look into {place.directory}/keeper.log"
             )
 
-    def _order(self, place: Place, orders: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _order(self, place: Place, orders: Mapping[str, Any], *, background: bool = False) -> Mapping[str, Any]:
         complete = {
             **orders,
             "boot": self.witness.boot(),
@@ -120,6 +120,8 @@ class Launcher:
                 start_new_session=True,
             )
             try:
+                if background:
+                    process.weigh(keeper.pid, process.BACKGROUND)  # a session of its own, which the node will be in
                 out, _ = keeper.communicate(json.dumps(complete).encode(), ANSWER_SECONDS)
             except subprocess.TimeoutExpired:
                 keeper.kill()

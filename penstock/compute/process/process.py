@@ -24,6 +24,12 @@ def boot_clock() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+BACKGROUND = 15
+"""Niceness of a session in the background: a thirtieth of the weight of others, so that it comes to its end on a machine in
+full use, too."""
+WEIGHED_SECONDS = 2.0
+
+
 @frozen
 class Process:
     """One process within a boot; the same pid with another birth is somebody else."""
@@ -55,6 +61,30 @@ def facts(process: Process) -> Facts | None:
     fields = text.rpartition(b")")[2].split()
     seen = Facts(int(fields[19]), fields[0].decode(), (int(fields[11]) + int(fields[12])) / TICKS)
     return seen if seen.birth == process.birth and seen.state not in "ZX" else None
+
+
+def niceness(pid: int) -> int | None:
+    """How far the process's session gives way to others, 0 to 19 (sched(7), autogroups). None where the kernel does not
+    weigh sessions, or the process is gone."""
+    try:
+        said = (Path("/proc") / str(pid) / "autogroup").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(said[-1]) if said else None
+
+
+def weigh(pid: int, nice: int) -> None:
+    """Change that, where there is something to change. Unlike a process's own nice value, whoever owns it can take it back."""
+    until = time.monotonic() + WEIGHED_SECONDS
+    while niceness(pid) not in (None, nice):
+        try:
+            (Path("/proc") / str(pid) / "autogroup").write_text(str(nice))
+        except (FileNotFoundError, ProcessLookupError):
+            return  # it has ended meanwhile
+        except BlockingIOError:  # without CAP_SYS_ADMIN the kernel takes one in 0.1 s, of all sessions
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def handle(process: Process) -> int | None:

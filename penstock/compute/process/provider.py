@@ -110,7 +110,7 @@ class ProcessCompute:
             return self._addresses.on(shared, nodes, taken)
         return self._addresses.propose_ipv6(nodes, taken) if ipv6 else self._addresses.propose(nodes, taken)
 
-    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
+    def start(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int, *, background: bool = False) -> None:
         """A volume in the node's place that is not its own goes to quarantine and the call raises ComputeError. A fresh volume
         is made for an incarnation that never ran: one that did and is missed is told by sightings (Bereft). A taken port and
         a missing program are remembered: sightings say Blocked while they last. After a run that failed the disk is tried."""
@@ -152,9 +152,16 @@ class ProcessCompute:
                     )
             with told(f"writing the files of {node.id}"):
                 self._write_files(place, node, (Applies.START, Applies.LIVE), leaves)
-            self._launcher.start(place, node)
+            self._launcher.start(place, node, background=background)
             if self._watcher is not None:
                 self._watcher.add(place)
+
+    def foreground(self, node: NodeId, fence: int) -> None:
+        with self._turn(node) as place, told(f"giving {node} its share of the CPUs"):
+            nodefile.raise_fence(place, nodefile.read(self._witness.records, place, fence), fence)
+            run = self._run(place)
+            if run is not None and self._witness.alive(run):
+                process.weigh(run.process.pid, 0)
 
     def write(self, node: NodeSpec, leaves: Sequence[IssuedLeaf], fence: int) -> None:
         with self._turn(node.id) as place:

@@ -135,6 +135,7 @@ class Witness:
                 leaves=self._leaves(place, label),
                 volume=gauge.use(place, self.records.object),
                 said=place.log.stat().st_size if place.log.exists() else 0,
+                background=(process.niceness(run.process.pid) or 0) > 0,
             )
         made = self.records.object(place.record("volume"))
         if made is not None and not there(place):

@@ -22,6 +22,7 @@ from penstock.model.plan import (
     Configure,
     Cordon,
     Discard,
+    Foreground,
     Grow,
     Lead,
     Limit,
@@ -40,7 +41,7 @@ from penstock.model.plan import (
 )
 from penstock.model.rebalance import Key
 
-EXTRA = Cancel | Configure | Discard | Grow | Lead | Limit | MakeCanary | Reassign | Renew | Throttle
+EXTRA = Cancel | Configure | Discard | Foreground | Grow | Lead | Limit | MakeCanary | Reassign | Renew | Throttle
 """Actions that restore nothing and take nothing down: where one does not work the cluster is not HEALING."""
 
 
@@ -146,8 +147,11 @@ def _restores(action: Action) -> bool:
 def act(action: Action, hands: Hands) -> str:
     """One outside call. Returns a remark for the event, mostly empty."""
     match action:
-        case Start(node):
-            hands.compute.start(node, [_issued(leaf, hands) for leaf in node.leaves], hands.fence)
+        case Start(node, background):
+            leaves = [_issued(leaf, hands) for leaf in node.leaves]
+            hands.compute.start(node, leaves, hands.fence, background=background)
+        case Foreground(target):
+            hands.compute.foreground(target, hands.fence)
         case Stop(target, how):
             hands.compute.stop(target, how, hands.fence)
         case Unregister(target, via):
@@ -166,8 +170,8 @@ def act(action: Action, hands: Hands) -> str:
             hands.compute.ballast(target, hands.fence, held=held)
         case Configure(_, values):
             hands.admin().set_default(values)
-        case MakeCanary(_, partitions, replicas):
-            hands.admin().create_topic(canary.TOPIC, partitions, replicas, canary.CONFIG)
+        case MakeCanary(_, placed):
+            hands.admin().create_topic(canary.TOPIC, placed, canary.CONFIG)
         case Limit(_, rate):
             hands.admin().mover().limit(rate)
         case Throttle(_, topics):

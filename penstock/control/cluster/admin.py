@@ -99,8 +99,8 @@ class Admin(Protocol):
     def canary(self) -> Canary:
         """The same cluster's canary; its topic need not be there yet."""
 
-    def create_topic(self, name: str, partitions: int, replicas: int, config: Mapping[str, str]) -> None:
-        """Create a topic."""
+    def create_topic(self, name: str, placed: Sequence[Sequence[int]], config: Mapping[str, str]) -> None:
+        """Create a topic with these brokers for each partition, the leader first."""
 
     def close(self) -> None:
         """End the connection."""

@@ -20,7 +20,7 @@ FLOOR, BEGINNING, UNMEASURED, CEILING = 4.0 * MIB, 8.0 * MIB, 32.0 * MIB, 1024.0
 (no disk is that fast)."""
 SMALL, SMALL_MOVES, FOR_EACH = 4 * 1024**2, 16, 32.0 * MIB
 """Partitions up to so many bytes cost more by their number: so many at once at most, and one for each so much of the rate."""
-UNMEASURED_MOVES = 4
+UNMEASURED_MOVES = 2
 """So many of them at once where it is not known what producers feel: mostly since there was little to copy, and soon over."""
 LITTLE = 64 * 1024**2
 """Bytes left to copy in all: with fewer it is done before it could be measured how long producers wait."""

@@ -1,13 +1,15 @@
-"""Nodes that never ran here are started, all at once: a controller's wait for its peers is Kafka's own business."""
+"""Nodes that never ran here are started, all at once: a controller's wait for its peers is Kafka's own business.
+
+Those that join a cluster in use start in the background: what a JVM computes at its start would hold up producers."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
-from penstock.control.cluster.health import left_alone
-from penstock.model.observation import Absent, Blocked, ClusterView, Known, Unknown
-from penstock.model.plan import Start
+from penstock.control.cluster.health import left_alone, serves
+from penstock.model.observation import Absent, Blocked, ClusterView, Known, Running, Unknown
+from penstock.model.plan import Foreground, Start
 
 
 def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
@@ -19,7 +21,10 @@ def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:
             case Known(Absent() | Blocked()) if left_alone(node.id, view):
                 pass
             case Known(Absent()):
-                draft.act(Start(node), because=f"{node.id} was never started", heals=view.status.completed)
+                joins = view.status.completed and not view.spec.place(node.id).served
+                draft.act(Start(node, joins), because=f"{node.id} was never started", heals=view.status.completed)
+            case Known(Running(background=True)) if serves(node.id, view):
+                draft.act(Foreground(node.id), because=f"{node.id} serves")
             case Known(Blocked(why, fix)):
                 draft.wait(on=str(node.id), because=f"{why} {fix}", heals=True)
                 if not view.status.completed:

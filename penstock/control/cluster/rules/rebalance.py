@@ -86,9 +86,8 @@ def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
     elif traffic.writing and not traffic.measured and step.remaining.left_bytes >= LITTLE:
         held = "it is measured first how long producers wait while nothing moves"
         if not traffic.canary:
-            brokers = sum(not broker.leaving for broker in facts.brokers)
-            canary = MakeCanary(asked, brokers, min(CANARY_REPLICAS, brokers))
-            draft.act(canary, because="it is to be known how long producers wait")
+            because = "it is to be known how long producers wait"
+            draft.act(MakeCanary(asked, _placed(facts)), because=because)
     led = tuple(move for move in step.moves if not move.adding and not held)
     if led:
         draft.act(Reassign(asked, led), because="leadership takes its share, and not a byte is copied for it")
@@ -106,6 +105,16 @@ def _go_on(balance: Balance, view: ClusterView, draft: Draft) -> None:
         draft.wait(on="the rebalance", because="; ".join([so_far, *filter(None, [held]), *step.waits]))
     if step.topics and traffic.unmeasured:
         draft.note(f"the rate of moves does not follow producers: {traffic.unmeasured}")
+
+
+def _placed(facts: Facts) -> tuple[tuple[int, ...], ...]:
+    """The canary's replicas, on brokers that have data already where those are enough: what an empty broker computes for its
+    first replicas, while all that it does is new to it, would be taken for calm."""
+    staying = [broker.number for broker in facts.brokers if not broker.leaving]
+    busy = [number for number in staying if facts.held_by(number)]
+    replicas = min(CANARY_REPLICAS, len(staying))
+    hosts = busy if len(busy) >= replicas else staying
+    return tuple(tuple(hosts[(first + n) % len(hosts)] for n in range(replicas)) for first in range(len(staying)))
 
 
 def _felt(traffic: Traffic) -> str:
