@@ -78,7 +78,7 @@ class ClusterReconciler:
         with self._around.store.read() as rows:
             record = rows.clusters.get(cluster)
             operation = rows.operations.current(cluster)
-            asked = rows.queue.due().get(cluster)
+            asked = rows.queue.asked(cluster)
         if record is None:
             return Verdict(None)
         try:
