@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -21,6 +22,8 @@ WORKERS = 16
 """Passes at once. Most of a pass over a cluster that does not answer is waiting, and so many such clusters hold up nobody."""
 AFTER_AN_ERROR = 2.0
 """Seconds until the next pass over a resource whose pass raised."""
+QUIET = 2.0
+"""Seconds. A resource whose next look may wait so long is looked at when its turn comes in a round of that length."""
 PASSES_END = 10.0
 """Seconds that passes under way have to end when the loop stops."""
 
@@ -28,6 +31,14 @@ PASSES_END = 10.0
 def boot_seconds() -> float:
     """Seconds on a clock that no one can set and that counts while the machine sleeps (where the system has one)."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def turn(resource: str, latest: float) -> float:
+    """The resource's last turn up to that moment, which is less than a round before it.
+
+    Resources that began together would else be looked at together for ever, and all of them at once hold up the API."""
+    mine = zlib.crc32(resource.encode()) / 2**32 * QUIET
+    return latest - (latest - mine) % QUIET
 
 
 @define
@@ -53,6 +64,8 @@ class Loop:
         self._entries: dict[str, _Entry] = {}
         self._changed = threading.Condition()
         self._stopping = False
+        self._minded = math.inf
+        """When the next worker that waits looks up by itself, in boot seconds."""
         self._observe = observe
         self._gone = gone
         self._threads = [threading.Thread(target=self._work, name=f"loop-{n}", daemon=True) for n in range(workers)]
@@ -103,16 +116,27 @@ class Loop:
     def _claim(self) -> tuple[str, bool] | None:
         with self._changed:
             while not self._stopping:
-                free = [(entry.due, name) for name, entry in self._entries.items() if not entry.busy]
+                free = ((entry.due, name) for name, entry in self._entries.items() if not entry.busy)
+                due, name = min(free, default=(math.inf, ""))
                 now = boot_seconds()
-                if free and min(free)[0] <= now:
-                    name = min(free)[1]
+                if due <= now:
                     entry = self._entries[name]
                     woken = entry.woken
                     entry.busy, entry.woken, entry.due = True, False, math.inf
+                    self._changed.notify()  # somebody else minds what is next
                     return name, woken
-                self._changed.wait(timeout=min(free)[0] - now if free else None)
+                self._wait(due, now)
             return None
+
+    def _wait(self, due: float, now: float) -> None:
+        """Wait for a change. Of those who wait one minds the clock: if all did, each look would wake them all."""
+        if due >= self._minded:
+            self._changed.wait()
+            return
+        self._minded = due
+        self._changed.wait(due - now)
+        if self._minded == due:
+            self._minded = math.inf
 
     def _put_back(self, resource: str, verdict: Verdict) -> None:
         with self._changed:
@@ -127,5 +151,6 @@ class Loop:
                 except Exception:  # what could not be closed must not take the thread along
                     log.exception("forgetting raised", resource=resource)
             elif not entry.woken:
-                entry.due = boot_seconds() + (verdict.next_in or 0.0)
-            self._changed.notify()
+                latest = boot_seconds() + (verdict.next_in or 0.0)
+                entry.due = turn(resource, latest) if (verdict.next_in or 0.0) >= QUIET else latest
+            # This worker looks for what is due next by itself.

@@ -85,13 +85,13 @@ class Archives:
             manifest = json.loads(self._manifest(role).read_text())
         except FileNotFoundError:
             return "not made yet"
-        for path, (size, mtime_ns) in ((Path(p), seen) for p, seen in manifest["stat"].items()):
+        for path, (size, mtime_ns) in manifest["stat"].items():
             try:
-                status = path.stat()
+                status = os.stat(path)
             except FileNotFoundError:
-                return f"refused because {path.name} is gone"
+                return f"refused because {os.path.basename(path)} is gone"
             if (status.st_size, status.st_mtime_ns) != (size, mtime_ns):
-                return f"refused because {path.name} has changed since it was made"
+                return f"refused because {os.path.basename(path)} has changed since it was made"
         return None
 
     def state(self, role: Role) -> State:

@@ -7,6 +7,7 @@ other."""
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from pathlib import Path
 
 from attrs import frozen
@@ -29,7 +30,7 @@ class Installed:
     libs: Path
     artifacts: tuple[Artifact, ...]
 
-    @property
+    @cached_property
     def jars(self) -> tuple[Path, ...]:
         """Every jar, sorted by name: archives are bound to the order (kafka.md 2.1)."""
         return tuple(sorted(self.libs / artifact.file for artifact in self.artifacts))

@@ -6,6 +6,7 @@ not Kafka's default, msk.md 3.3 for MSK's."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -208,9 +209,13 @@ def render(properties: Mapping[str, str]) -> bytes:
 
 
 _ESCAPES = MappingProxyType({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"})
+_AS_IT_IS = re.compile(r"[\w.,/@$^-]+", re.ASCII)
+"""A text that needs no escape, as nearly all do."""
 
 
 def _escaped(text: str, *, key: bool = False) -> str:
+    if _AS_IT_IS.fullmatch(text):
+        return text
     out = []
     for index, char in enumerate(text):
         if char in _ESCAPES:

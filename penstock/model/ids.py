@@ -24,7 +24,7 @@ class Role(StrEnum):
 FIRST_CONTROLLER = 10001
 
 
-@frozen(order=True)
+@frozen(order=True, cache_hash=True)
 class NodeId:
     """One node of one cluster. Brokers are numbered 1..n, controllers from 10001 (as MSK shows them)."""
 

@@ -250,15 +250,13 @@ class ClusterView:
         return frozenset((*self.work.throttles, *self.status.throttled))
 
     def sighting(self, node: NodeId) -> Observed[Sighting]:
-        return self.sightings.get(node, Unknown("the provider did not mention it"))
+        seen = self.sightings.get(node)
+        return Unknown("the provider did not mention it") if seen is None else seen
 
     def running(self, node: NodeId) -> Running | None:
         """The node's process where it is known to run, else None."""
-        match self.sighting(node):
-            case Known(Running() as running):
-                return running
-            case _:
-                return None
+        seen = self.sightings.get(node)
+        return seen.value if isinstance(seen, Known) and isinstance(seen.value, Running) else None
 
     def volume(self, node: NodeId) -> VolumeUse | None:
         """How the volume of a node stands that runs or ran; None where it cannot be told."""

@@ -4,7 +4,7 @@ Only what must survive a crash is here; timers are the loop's own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from penstock.model.ids import ClusterId
 from penstock.store.tables import QUEUE
+
+_ASKED = sa.select(QUEUE.c.due_at).where(QUEUE.c.resource == sa.bindparam("cluster"))
 
 
 @frozen
@@ -27,7 +29,7 @@ class Queue:
         """Due now."""
         due_at = self.clock()
         here = QUEUE.c.resource == cluster
-        waiting = self.connection.scalar(sa.select(QUEUE.c.due_at).where(here))
+        waiting = self.asked(cluster)
         if waiting is None:
             self.connection.execute(QUEUE.insert().values(resource=cluster, due_at=due_at))
         else:
@@ -37,10 +39,10 @@ class Queue:
         if cluster not in self.woken:
             self.woken.append(cluster)
 
-    def due(self) -> Mapping[ClusterId, datetime]:
-        """Every cluster that was woken, and when; the longest waiting first. To be read before the pass looks."""
-        query = sa.select(QUEUE.c.resource, QUEUE.c.due_at).order_by(QUEUE.c.due_at, QUEUE.c.resource)
-        return {ClusterId(row.resource): row.due_at for row in self.connection.execute(query)}
+    def asked(self, cluster: ClusterId) -> datetime | None:
+        """When that cluster was woken; None where it was not. To be read before the pass looks."""
+        due_at: datetime | None = self.connection.scalar(_ASKED, {"cluster": cluster})
+        return due_at
 
     def done(self, cluster: ClusterId, due_at: datetime) -> bool:
         """A pass has seen to the wake-up of that moment. False where a newer one came meanwhile: it stays."""

@@ -8,7 +8,7 @@ import pytest
 from attrs import evolve
 from fakes.views import PlainJava, broker, desired, frame
 
-from penstock.control.cluster.layout import dns_name, hosts, lay_out
+from penstock.control.cluster.layout import dns_name, hosts, lay_out, renewed
 from penstock.kafka.listeners import ipv6_ports
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF, SERVER_PROPERTIES, server_properties
 from penstock.model.ids import Role
@@ -84,6 +84,29 @@ def test_but_it_shows_as_pending_maintenance():
     before, after = lay_out(desired(), frame())[0], lay_out(desired(), frame(java=PlainJava("-XX:+UseZGC")))[0]
     assert after.start != before.start
     assert after.live == before.live
+
+
+class Rehearsed(PlainJava):
+    """A Java whose archives come into force."""
+
+    flags: tuple[str, ...] = ()
+
+    def command(self, *arguments):
+        return (*super().command(*arguments), *self.flags)
+
+
+def test_a_layout_stands_until_it_would_be_made_from_something_else():
+    java = Rehearsed()
+    first = renewed(None, desired(), frame(java=java))
+    assert renewed(first, desired(), frame(java=java)) is first
+    for spec, around in (
+        (desired(volume_gib=200), frame(java=java)),
+        (desired(), frame(java=java, inner_ca=b"another")),
+        (desired(), frame(java=java, user={"num.io.threads": "16"})),
+    ):
+        assert renewed(first, spec, around).nodes == lay_out(spec, around) != first.nodes
+    java.flags = ("-XX:SharedArchiveFile=now",)
+    assert "-XX:SharedArchiveFile=now" in renewed(first, desired(), frame(java=java)).nodes[0].command
 
 
 def test_a_fresh_leaf_is_no_change_at_all():

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from penstock.control import loop as loops
-from penstock.control.loop import Loop
+from penstock.control.loop import QUIET, Loop, turn
 from penstock.control.reconciler import Verdict
 
 PATIENCE = 10.0
@@ -263,3 +263,58 @@ def test_others_hear_of_a_resource_that_is_gone_and_may_fail_at_it():
     with running(passes, "a", "b", workers=1, gone=gone):
         passes.until(lambda: passes.count("b") > 3)
     assert heard == ["a"]
+
+
+def test_of_all_workers_that_wait_one_minds_the_clock(monkeypatch):
+    looked_up = Counter()
+
+    def counted():
+        looked_up[threading.current_thread().name] += 1
+        return boot_seconds()
+
+    boot_seconds = loops.boot_seconds
+    monkeypatch.setattr(loops, "boot_seconds", counted)
+    passes = Passes(lambda resource, count: Verdict(0.01 if count < 30 else 3600.0))
+    with running(passes, "a", workers=12):
+        passes.until(lambda: passes.count("a") == 30)
+    assert looked_up.total() < 30 * 6, "each look woke every worker"
+
+
+def test_nobody_is_forgotten_where_one_minds_the_clock():
+    late: list[float] = []
+    due: dict[str, float] = {}
+
+    def passed(resource, count):
+        late.append(time.monotonic() - due.get(resource, time.monotonic()))
+        pause = (1 + (len(late) * 7) % 11) / 200
+        due[resource] = time.monotonic() + pause
+        return Verdict(pause)
+
+    passes = Passes(passed)
+    with running(passes, *(f"r{number}" for number in range(7)), workers=4):
+        passes.until(lambda: len(late) >= 300)
+    assert max(late) < 5.0
+
+
+def test_whoever_minded_the_clock_and_is_held_up_leaves_it_to_another():
+    def passed(resource, count):
+        if resource == "held" and count < 20:
+            before = passes.count("other")
+            passes.until(lambda: passes.count("other") > before)
+        return Verdict(0.01)
+
+    passes = Passes(passed)
+    with running(passes, "held", "other", workers=2):
+        passes.until(lambda: passes.count("held") >= 20)
+
+
+def test_those_that_are_quiet_have_turns_of_their_own_in_a_round():
+    names = [f"cluster-{number}" for number in range(100)]
+    began = 1234.5
+    turns = {name: turn(name, began + QUIET) for name in names}
+    assert all(began < at <= began + QUIET for at in turns.values())
+    for quarter in range(4):
+        lowest = began + quarter * QUIET / 4
+        assert 15 <= sum(lowest < at <= lowest + QUIET / 4 for at in turns.values()) <= 35
+    for name, at in turns.items():
+        assert turn(name, at + 0.003 + QUIET) == pytest.approx(at + QUIET), "a round after its last turn"

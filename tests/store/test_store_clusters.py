@@ -118,7 +118,7 @@ def test_forgetting_takes_everything_of_the_cluster_and_nothing_of_its_neighbour
             assert bool(tx.operations.list(spec.id)) is there
             assert bool(tx.events.list(spec.id)) is there
             assert (tx.secrets.get(spec.id, "ca") is not None) is there
-            assert (spec.id in tx.queue.due()) is there
+            assert (tx.queue.asked(spec.id) is not None) is there
             assert (spec.id in tx.clusters.live_ids()) is there
 
 
@@ -137,7 +137,7 @@ def test_a_block_that_raises_leaves_nothing_and_wakes_nobody(url: str, key: byte
         change_of_mind()
     with store.read() as tx:
         assert not tx.clusters.live_ids()
-        assert not tx.queue.due()
+        assert tx.queue.asked(spec.id) is None
     assert woken == []
     store.close()
 

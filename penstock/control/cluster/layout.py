@@ -63,22 +63,56 @@ class Frame:
     """The effective properties of the configuration that the spec names (`kafka/configuration.py`)."""
 
 
+@frozen
+class Layout:
+    """The nodes of a cluster, with all that they were made from."""
+
+    spec: ClusterSpec
+    frame: Frame
+    commands: Mapping[Role, tuple[str, ...]]
+    nodes: tuple[NodeSpec, ...]
+
+
+def renewed(last: Layout | None, spec: ClusterSpec, frame: Frame) -> Layout:
+    """The layout of now; the last one where it would be made from the same."""
+    commands = _commands(frame)
+    if last is not None and (last.spec, last.frame, last.commands) == (spec, frame, commands):
+        return last
+    return Layout(spec, frame, commands, _nodes(spec, frame, commands))
+
+
 def lay_out(spec: ClusterSpec, frame: Frame) -> tuple[NodeSpec, ...]:
     """Every node of the cluster, complete; nothing for a removed cluster or before all endpoints are written down."""
+    return renewed(None, spec, frame).nodes
+
+
+def _commands(frame: Frame) -> Mapping[Role, tuple[str, ...]]:
+    """How nodes of each role are started now: with the archives that are in force."""
+    return {role: frame.java.command(role, _heap(role, frame), f"{NODE}/{SERVER_PROPERTIES}", LOGGING) for role in Role}
+
+
+def _heap(role: Role, frame: Frame) -> int:
+    return frame.broker_heap_mib if role is Role.BROKER else frame.controller_heap_mib
+
+
+def _nodes(spec: ClusterSpec, frame: Frame, commands: Mapping[Role, tuple[str, ...]]) -> tuple[NodeSpec, ...]:
     if spec.removed or any(place.endpoint is None for place in spec.nodes):
         return ()
     if spec.dual and any(place.ipv6 is None for place in spec.brokers):
         return ()
-    return tuple(_node(spec, place, place.endpoint, frame) for place in spec.nodes if place.endpoint is not None)
+    return tuple(
+        _node(spec, place, place.endpoint, frame, commands[place.id.role])
+        for place in spec.nodes
+        if place.endpoint is not None
+    )
 
 
-def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame) -> NodeSpec:
+def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame, command: tuple[str, ...]) -> NodeSpec:
     broker = place.id.role is Role.BROKER
-    heap = frame.broker_heap_mib if broker else frame.controller_heap_mib
     return NodeSpec(
         id=place.id,
         zone=place.subnet.zone,
-        command=frame.java.command(place.id.role, heap, f"{NODE}/{SERVER_PROPERTIES}", LOGGING),
+        command=command,
         files=(
             File(SERVER_PROPERTIES, _properties(spec, place, frame)),
             File(LOG4J2_PROPERTIES, log4j2_properties()),
@@ -90,7 +124,9 @@ def _node(spec: ClusterSpec, place: NodePlace, endpoint: Endpoint, frame: Frame)
         ports={name: port for name, port in endpoint.ports.items() if place.at(name) == (endpoint.address, port)},
         beside=_beside(spec, place),
         incarnation=place.directory,
-        resources=Resources(memory_mib=heap * 2, volume_gib=spec.volume_gib if broker else CONTROLLER_GIB),
+        resources=Resources(
+            memory_mib=_heap(place.id.role, frame) * 2, volume_gib=spec.volume_gib if broker else CONTROLLER_GIB
+        ),
         revision=_revision(spec, place, endpoint, frame.user),
         environment={"LC_ALL": "C.UTF-8"},
         ready_line=READY_LINE,

@@ -16,7 +16,7 @@ from penstock.control.cluster.course import Course, course
 from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.due import BROKERS_EVERY, due
 from penstock.control.cluster.health import missing
-from penstock.control.cluster.layout import lay_out
+from penstock.control.cluster.layout import Layout, renewed
 from penstock.control.cluster.memory import LOST_SIGHT
 from penstock.control.cluster.observe import Observer
 from penstock.control.cluster.outcome import ended
@@ -59,10 +59,9 @@ class _Room:
     """When the last pass was made that acted."""
     lost_sight: bool = True
     """It was long ago: time in which nobody looked is no time without progress."""
-    layout: tuple[NodeSpec, ...] | None = None
-    laid_out: ClusterSpec | None = None
-    """Of which spec `layout` is, and since when it stands."""
+    layout: Layout | None = None
     layout_at: datetime | None = None
+    """When it was last compared with what a new one would be made from."""
 
 
 class ClusterReconciler:
@@ -79,7 +78,7 @@ class ClusterReconciler:
         with self._around.store.read() as rows:
             record = rows.clusters.get(cluster)
             operation = rows.operations.current(cluster)
-            asked = rows.queue.due().get(cluster)
+            asked = rows.queue.asked(cluster)
         if record is None:
             return Verdict(None)
         try:
@@ -137,18 +136,19 @@ class ClusterReconciler:
         if view.depth >= PARTITIONS:
             room.partitions_seen = now
         if layout and room.layout_at != now and any(isinstance(each.action, Start | Renew) for each in plan.actions):
-            room.layout = None  # what is about to be written must be of now
+            room.layout_at = None  # what is about to be written must be of now
             view = evolve(view, layout=self._laid_out(room, spec, now))
             plan, _ = run_rules(view, now)
         return view, sentences.quoting(plan, view, self._around.compute.tail)
 
     def _laid_out(self, room: _Room, spec: ClusterSpec, now: datetime) -> tuple[NodeSpec, ...]:
-        """The layout, kept for a while: half of a quiet pass would go into rendering what nobody writes."""
+        """The layout, kept for a while: much of a quiet pass would go into what it would be made from."""
+        if spec.removed:
+            return ()
         stale = room.layout_at is None or now - room.layout_at > LAYOUT_KEPT
-        if room.layout is None or stale or room.laid_out != spec:
-            room.layout = lay_out(spec, self._around.frame(spec)) if not spec.removed else ()
-            room.laid_out, room.layout_at = spec, now
-        return room.layout
+        if room.layout is None or stale or room.layout.spec != spec:
+            room.layout, room.layout_at = renewed(room.layout, spec, self._around.frame(spec)), now
+        return room.layout.nodes
 
     def forget(self, resource: str) -> None:
         """The cluster is gone: close what was open for it."""
