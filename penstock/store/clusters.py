@@ -17,6 +17,12 @@ from penstock.store.errors import NameTaken, NoSuchCluster
 from penstock.store.records import ClusterRecord, PastCluster
 from penstock.store.tables import CLUSTERS, EVENTS, LIVE, LIVE_NAME, OPERATIONS, QUEUE, SECRETS
 
+_LIVE: sa.Select[Any] = sa.select(CLUSTERS.c.id, CLUSTERS.c.spec, CLUSTERS.c.status, CLUSTERS.c.version).where(LIVE)
+# Built once: to build a query takes longer than to run it.
+_BY_ID = _LIVE.where(CLUSTERS.c.id == sa.bindparam("id"))
+_BY_ARN = _LIVE.where(CLUSTERS.c.arn == sa.bindparam("arn"))
+_BY_NAME = _LIVE.where(*(CLUSTERS.c[name] == sa.bindparam(name) for name in ("account", "region", "name")))
+
 
 @frozen
 class Clusters:
@@ -56,13 +62,13 @@ class Clusters:
         return ClusterRecord(spec, status, 1)
 
     def get(self, cluster: ClusterId) -> ClusterRecord | None:
-        return self._one(CLUSTERS.c.id == cluster)
+        return self._one(_BY_ID, id=cluster)
 
     def by_arn(self, arn: str) -> ClusterRecord | None:
-        return self._one(CLUSTERS.c.arn == arn)
+        return self._one(_BY_ARN, arn=arn)
 
     def by_name(self, account: str, region: str, name: str) -> ClusterRecord | None:
-        return self._one(CLUSTERS.c.account == account, CLUSTERS.c.region == region, CLUSTERS.c.name == name)
+        return self._one(_BY_NAME, account=account, region=region, name=name)
 
     def list(
         self,
@@ -73,7 +79,7 @@ class Clusters:
         limit: int | None = None,
     ) -> Sequence[ClusterRecord]:
         """Live clusters whose name begins with `prefix`, by (created, id); `after` is the last of the page before."""
-        query = self._live().where(CLUSTERS.c.account == account, CLUSTERS.c.region == region)
+        query = _LIVE.where(CLUSTERS.c.account == account, CLUSTERS.c.region == region)
         if prefix:
             # Not LIKE: SQLite's ignores case, and a name may hold its wildcards.
             query = query.where(sa.func.substr(CLUSTERS.c.name, 1, len(prefix)) == prefix)
@@ -129,15 +135,12 @@ class Clusters:
             for row in self.connection.execute(query)
         ]
 
-    def _live(self) -> sa.Select[Any]:
-        return sa.select(CLUSTERS.c.id, CLUSTERS.c.spec, CLUSTERS.c.status, CLUSTERS.c.version).where(LIVE)
-
-    def _one(self, *conditions: sa.ColumnElement[bool]) -> ClusterRecord | None:
-        row = self.connection.execute(self._live().where(*conditions)).one_or_none()
+    def _one(self, query: sa.Select[Any], **values: str) -> ClusterRecord | None:
+        row = self.connection.execute(query, values).one_or_none()
         return None if row is None else _record(row)
 
     def _existing(self, cluster: ClusterId) -> sa.Row[Any]:
-        row = self.connection.execute(self._live().where(CLUSTERS.c.id == cluster)).one_or_none()
+        row = self.connection.execute(_BY_ID, {"id": cluster}).one_or_none()
         if row is None:
             raise NoSuchCluster(f"There is no cluster {cluster}: it was deleted, or never made. List the clusters.")
         return row

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,9 @@ from sqlalchemy import event
 
 from penstock.store.errors import StoreError
 
-WRITES = "penstock_writes"
-"""Execution option of a connection whose next transaction will write."""
 BUSY_SECONDS = 10.0
 """How long a writer waits for a writer in another process."""
+_MAY_WRITE = "penstock_may_write"
 
 
 def connect(url: str) -> sa.Engine:
@@ -34,7 +35,6 @@ def connect(url: str) -> sa.Engine:
         parsed, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False}, pool_size=8, max_overflow=-1
     )
     event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -49,7 +49,7 @@ def _make_private(path: Path) -> None:
 
 
 def _prepare(connection: Any, _: object) -> None:
-    # None: the driver begins nothing by itself, so that _begin can say how.
+    # None: the driver begins nothing by itself, so that `begun` can say how.
     connection.isolation_level = None
     cursor = connection.cursor()
     try:
@@ -81,6 +81,23 @@ def _write_ahead(cursor: sqlite3.Cursor) -> str:
             return str(mode)
 
 
+@contextmanager
+def begun(engine: sa.Engine, *, writes: bool) -> Iterator[sa.Connection]:
+    """A connection in one transaction: committed at the end of the block, rolled back when the block raises.
+
+    The only way to a connection. No event of the engine begins it: with one listener, it asks for listeners at every
+    statement, which takes as long as the statement."""
+    with engine.connect() as connection:
+        if connection.info.get(_MAY_WRITE) is not writes:  # what SQLite was last told, which stays with its connection
+            connection.exec_driver_sql(f"PRAGMA query_only={0 if writes else 1}")
+            connection.info[_MAY_WRITE] = writes
+        # A read that turns into a write fails at once under WAL when another writer was quicker; so writers say it first,
+        # and readers cannot write at all.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        yield connection
+        connection.commit()
+
+
 ROOM_BYTES = 2 << 20
 LOG_PAGES = 200
 """The log is brought into the database after so many pages (of 4 KiB), well before it needs more than that room."""
@@ -97,7 +114,7 @@ def make_room(engine: sa.Engine) -> None:
         ("CREATE TABLE IF NOT EXISTS room (filler BLOB)", f"INSERT INTO room VALUES (zeroblob({ROOM_BYTES}))"),  # noqa: S608 - our number
         ("DROP TABLE room",),
     ):
-        with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        with begun(engine, writes=True) as connection:
             for statement in statements:
                 connection.exec_driver_sql(statement)
     raw = engine.raw_connection()
@@ -123,11 +140,3 @@ def advice(said: str) -> str:
     if "malformed" in said or "not a database" in said:
         return "The file is damaged: restore it from a backup."
     return "Look at the disk and at the home's folder."
-
-
-def _begin(connection: sa.Connection) -> None:
-    writes = bool(connection.get_execution_options().get(WRITES))
-    # A read that turns into a write fails at once under WAL when another writer was quicker; so writers say it first,
-    # and readers cannot write at all.
-    connection.exec_driver_sql(f"PRAGMA query_only={0 if writes else 1}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -12,10 +12,13 @@ from attrs import frozen
 from penstock.store.errors import StoreError
 from penstock.store.records import AccessKey
 from penstock.store.secrets import Secrets
-from penstock.store.tables import ACCESS_KEYS, HOME
+from penstock.store.tables import ACCESS_KEYS, HOME, SECRETS
 
 _KEY_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _SECRET_OWNER = "access-key"  # noqa: S105 - an owner's name
+_KEY = sa.select(ACCESS_KEYS.c.account, SECRETS.c.sealed).where(
+    ACCESS_KEYS.c.id == sa.bindparam("id"), SECRETS.c.owner == _SECRET_OWNER, SECRETS.c.name == ACCESS_KEYS.c.id
+)
 
 
 @frozen
@@ -37,10 +40,12 @@ class Identity:
         return key
 
     def find(self, access_key_id: str) -> AccessKey | None:
-        """The access key of that id."""
-        account = self.connection.scalar(sa.select(ACCESS_KEYS.c.account).where(ACCESS_KEYS.c.id == access_key_id))
-        secret = None if account is None else self.secrets.get(_SECRET_OWNER, access_key_id)
-        return None if account is None or secret is None else AccessKey(access_key_id, account, secret.decode())
+        """The access key of that id. Raises WrongKey where its secret half does not open."""
+        row = self.connection.execute(_KEY, {"id": access_key_id}).one_or_none()
+        if row is None:
+            return None
+        secret = self.secrets.seal.open(_SECRET_OWNER, access_key_id, row.sealed)
+        return AccessKey(access_key_id, row.account, secret.decode())
 
     def founded(self) -> bool:
         """Whether the home has its account, key and term."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from penstock.store.dialect import WRITES
+from penstock.store.dialect import begun
 from penstock.store.errors import NewerStore
 
 NEWEST = "0004"
@@ -16,7 +16,7 @@ VERSION_TABLE = "alembic_version"
 
 def migrate(engine: sa.Engine) -> bool:
     """Bring the store to NEWEST, in one transaction; False where it was there. Raises NewerStore."""
-    with engine.connect() as connection:
+    with begun(engine, writes=False) as connection:
         if revision(connection) == NEWEST:
             return False
     # alembic costs a quarter of a second, which a start that has nothing to migrate does not pay.
@@ -25,7 +25,7 @@ def migrate(engine: sa.Engine) -> bool:
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+    with begun(engine, writes=True) as connection:
         if revision(connection) == NEWEST:  # another process was quicker
             return False
         config.attributes["connection"] = connection

@@ -18,6 +18,11 @@ from penstock.store.errors import OperationInProgress, StoreError
 from penstock.store.records import OperationRecord
 from penstock.store.tables import ONE_OPEN, OPEN, OPERATIONS
 
+_ORDERED = sa.select(OPERATIONS).order_by(OPERATIONS.c.started, OPERATIONS.c.id)
+_BY_ID = _ORDERED.where(OPERATIONS.c.id == sa.bindparam("id"))
+_OF_CLUSTER = _ORDERED.where(OPERATIONS.c.cluster == sa.bindparam("cluster"))
+_CURRENT = _OF_CLUSTER.where(OPEN)
+
 
 @frozen
 class Operations:
@@ -62,7 +67,7 @@ class Operations:
 
     def current(self, cluster: ClusterId) -> OpenOperation | None:
         """The open operation of a cluster."""
-        found = self._select(OPERATIONS.c.cluster == cluster, OPEN)
+        found = self._select(_CURRENT, cluster=cluster)
         return found[0].as_open if found else None
 
     def put(self, operation: OpenOperation) -> None:
@@ -89,16 +94,15 @@ class Operations:
         self._update(identity, state=state.value, ended=now, error_code=error_code, error_string=error_string)
 
     def get(self, identity: str) -> OperationRecord | None:
-        found = self._select(OPERATIONS.c.id == identity)
+        found = self._select(_BY_ID, id=identity)
         return found[0] if found else None
 
     def list(self, cluster: ClusterId) -> Sequence[OperationRecord]:
         """All operations of a cluster, the oldest first."""
-        return self._select(OPERATIONS.c.cluster == cluster)
+        return self._select(_OF_CLUSTER, cluster=cluster)
 
-    def _select(self, *conditions: sa.ColumnElement[bool]) -> Sequence[OperationRecord]:
-        query = sa.select(OPERATIONS).where(*conditions).order_by(OPERATIONS.c.started, OPERATIONS.c.id)
-        return [_record(row) for row in self.connection.execute(query)]
+    def _select(self, query: sa.Select[Any], **values: str) -> Sequence[OperationRecord]:
+        return [_record(row) for row in self.connection.execute(query, values)]
 
     def _opened(self, identity: str) -> OperationRecord:
         record = self.get(identity)

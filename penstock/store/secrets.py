@@ -8,6 +8,10 @@ from attrs import frozen
 from penstock.store.seal import Seal
 from penstock.store.tables import SECRETS
 
+_SEALED = sa.select(SECRETS.c.sealed).where(
+    SECRETS.c.owner == sa.bindparam("owner"), SECRETS.c.name == sa.bindparam("name")
+)
+
 
 @frozen
 class Secrets:
@@ -27,7 +31,7 @@ class Secrets:
 
     def get(self, owner: str, name: str) -> bytes | None:
         """The value, or None where there is none. Raises WrongKey."""
-        sealed = self.connection.scalar(sa.select(SECRETS.c.sealed).where(*_at(owner, name)))
+        sealed = self.connection.scalar(_SEALED, {"owner": owner, "name": name})
         return None if sealed is None else self.seal.open(owner, name, sealed)
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from penstock.model.ids import ClusterId
-from penstock.store.dialect import WRITES, advice, connect, make_room
+from penstock.store.dialect import advice, begun, connect, make_room
 from penstock.store.errors import StoreError, Superseded
 from penstock.store.migration import migrate
 from penstock.store.seal import KEY_BYTES, Seal
@@ -65,13 +65,12 @@ class Store:
         if getattr(self._writing, "now", False):
             raise RuntimeError("A writing transaction is open in this thread already: pass that one on.")
         # SQLite's own waiting polls; between the threads of one process a lock is quicker and fair.
-        with self._writer, _sentences(), self._engine.connect().execution_options(**{WRITES: True}) as connection:
+        with self._writer, _sentences(), begun(self._engine, writes=True) as connection:
             self._writing.now = True
             try:
-                with connection.begin():
-                    transaction = Transaction(connection, self._seal, self._clock)
-                    self._still_in_charge(transaction)
-                    yield transaction
+                transaction = Transaction(connection, self._seal, self._clock)
+                self._still_in_charge(transaction)
+                yield transaction
             finally:
                 self._writing.now = False
         for cluster in transaction.queue.woken:
@@ -80,7 +79,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """One consistent look: nothing that is committed meanwhile shows. A write in it fails."""
-        with _sentences(), self._engine.connect() as connection, connection.begin():
+        with _sentences(), begun(self._engine, writes=False) as connection:
             yield Transaction(connection, self._seal, self._clock)
 
     def raise_term(self) -> int:

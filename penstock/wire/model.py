@@ -5,7 +5,7 @@ Only the models that botocore ships are read: files in a user's `~/.aws/models` 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -106,6 +106,8 @@ class Service:
 
     name: str
     operations: Mapping[str, Operation]
+    routes: Mapping[tuple[int, tuple[bytes, ...]], Sequence[Operation]]
+    """The operations by how many segments their path has, and the first of these, which is never a label."""
 
 
 def load(name: str) -> Service:
@@ -115,7 +117,11 @@ def load(name: str) -> Service:
     make_model: Any = botocore.model.ServiceModel
     model = make_model(loader.load_service_model(name, "service-2"), name)
     compiler = _Compiler()
-    return Service(name, {each: compiler.operation(model.operation_model(each)) for each in model.operation_names})
+    operations = {each: compiler.operation(model.operation_model(each)) for each in model.operation_names}
+    routes: dict[tuple[int, tuple[bytes, ...]], list[Operation]] = {}
+    for operation in operations.values():
+        routes.setdefault((len(operation.template), (operation.template[0].encode(),)), []).append(operation)
+    return Service(name, operations, routes)
 
 
 def candidates(services: Mapping[str, Service], path: bytes) -> list[tuple[Operation, Mapping[str, bytes]]]:
@@ -125,7 +131,7 @@ def candidates(services: Mapping[str, Service], path: bytes) -> list[tuple[Opera
     segments = tuple(path.split(b"/")[1:])
     found: list[tuple[Operation, Mapping[str, bytes]]] = []
     for service in services.values():
-        for operation in service.operations.values():
+        for operation in service.routes.get((len(segments), segments[:1]), ()):
             labels = operation.labels(segments)
             if labels is not None:
                 found.append((operation, labels))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import binascii
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from penstock.wire.errors import BadRequest
 from penstock.wire.model import Kind, Member, Operation, Place, Shape
 from penstock.wire.request import decode, split
 
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 _BOUNDS = {Kind.INTEGER: 31, Kind.LONG: 63}
 _BOOLEANS = {"true": True, "false": False}
 
@@ -136,7 +138,7 @@ def _map(shape: Shape, value: Mapping[str, Any], path: str) -> dict[str, Any]:
 
 
 def _string(shape: Shape, text: str, path: str) -> str:
-    if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
+    if _NO_TEXT.search(text):
         raise BadRequest(f"{path} must not hold the NUL character or half of a surrogate pair.", path)
     if shape.enum and text not in shape.enum:
         raise BadRequest(f"{path} must be one of {', '.join(shape.enum)}.", path)

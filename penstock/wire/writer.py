@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,31 +34,10 @@ def write(operation: Operation, output: Mapping[str, Any]) -> bytes:
 
 
 def _value(shape: Shape, value: Any, path: str) -> Any:
-    _check(shape, value, path)
-    match shape.kind:
-        case Kind.STRUCTURE:
-            return _structure(shape, value, path)
-        case Kind.LIST:
-            return [_value(shape.inner, item, f"{path}[{index}]") for index, item in enumerate(value)]
-        case Kind.MAP:
-            return {str.__str__(key): _value(shape.inner, item, f"{path}.{key}") for key, item in value.items()}
-        case Kind.STRING:
-            return str.__str__(value)
-        case Kind.BLOB:
-            return b64encode(value).decode()
-        case Kind.TIMESTAMP:
-            return timestamp(value)
-        case Kind.DOUBLE:
-            if not math.isfinite(value):
-                raise TypeError(f"{path} is {value}, and JSON has no such number")
-            return float(value)
-        case _:
-            return value
-
-
-def _check(shape: Shape, value: Any, path: str) -> None:
-    if not isinstance(value, _PYTHON[shape.kind]) or (isinstance(value, bool) and shape.kind is not Kind.BOOLEAN):
-        raise TypeError(f"{path} must be a {shape.kind} and is {type(value).__name__}")
+    kind = shape.kind
+    if not isinstance(value, _PYTHON[kind]) or (isinstance(value, bool) and kind is not Kind.BOOLEAN):
+        raise TypeError(f"{path} must be a {kind} and is {type(value).__name__}")
+    return _WRITE[kind](shape, value, path)
 
 
 def _structure(shape: Shape, value: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -70,6 +49,38 @@ def _structure(shape: Shape, value: Mapping[str, Any], path: str) -> dict[str, A
         for name, member in shape.members.items()
         if value.get(name) is not None
     }
+
+
+def _list(shape: Shape, value: Sequence[Any], path: str) -> list[Any]:
+    return [_value(shape.inner, item, f"{path}[{index}]") for index, item in enumerate(value)]
+
+
+def _map(shape: Shape, value: Mapping[str, Any], path: str) -> dict[str, Any]:
+    return {str.__str__(key): _value(shape.inner, item, f"{path}.{key}") for key, item in value.items()}
+
+
+def _double(shape: Shape, value: float, path: str) -> float:
+    if not math.isfinite(value):
+        raise TypeError(f"{path} is {value}, and JSON has no such number")
+    return float(value)
+
+
+def _as_it_is(shape: Shape, value: Any, path: str) -> Any:
+    return value
+
+
+_WRITE: Mapping[Kind, Callable[[Shape, Any, str], Any]] = {
+    Kind.STRUCTURE: _structure,
+    Kind.LIST: _list,
+    Kind.MAP: _map,
+    Kind.STRING: lambda _shape, value, _path: str.__str__(value),
+    Kind.BLOB: lambda _shape, value, _path: b64encode(value).decode(),
+    Kind.TIMESTAMP: lambda _shape, value, _path: timestamp(value),
+    Kind.DOUBLE: _double,
+    Kind.BOOLEAN: _as_it_is,
+    Kind.INTEGER: _as_it_is,
+    Kind.LONG: _as_it_is,
+}
 
 
 def timestamp(moment: datetime) -> str:

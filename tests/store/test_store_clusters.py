@@ -154,6 +154,17 @@ def test_a_read_is_one_moment_and_cannot_write(store: Store, a_cluster: Make) ->
         assert len(tx.clusters.live_ids()) == 1
 
 
+def test_what_a_connection_did_before_says_nothing_about_what_it_may(store: Store, a_cluster: Make) -> None:
+    """Transactions that follow each other have the same connection."""
+    for present, name in enumerate(("orders", "payments"), start=1):
+        with store.write() as tx:
+            tx.clusters.insert(a_cluster(name), ClusterStatus())
+        with pytest.raises(StoreError, match="reading transaction tried to write"), store.read() as tx:
+            tx.clusters.insert(a_cluster("refused"), ClusterStatus())
+        with store.read() as tx:
+            assert len(tx.clusters.live_ids()) == present
+
+
 def test_a_write_inside_a_write_is_told_and_does_not_hang(store: Store) -> None:
     with store.write(), pytest.raises(RuntimeError, match="open in this thread already"), store.write():
         pass

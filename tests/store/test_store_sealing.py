@@ -46,6 +46,18 @@ def test_another_key_is_found_out_when_the_store_is_opened(store: Store, url: st
         Store(url, b"another key of thirty-two bytes!")
 
 
+@pytest.mark.parametrize("gone", ["access_keys", "secrets"])
+def test_a_key_that_is_taken_away_is_nobodys_from_the_next_look_on(store: Store, url: str, gone: str) -> None:
+    with store.read() as tx:
+        root = tx.identity.root_key()
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        assert connection.exec_driver_sql(f"DELETE FROM {gone}").rowcount == 1
+    engine.dispose()
+    with store.read() as tx:
+        assert tx.identity.find(root.id) is None
+
+
 def test_a_sealed_value_does_not_open_in_another_row_or_when_changed(store: Store, url: str) -> None:
     with store.write() as tx:
         tx.secrets.put("mallory", "ca", b"hers")
