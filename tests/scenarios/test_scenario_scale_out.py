@@ -11,6 +11,8 @@ from oracle.load import check, loaded, make_topic, topic_state
 from oracle.plane import Cluster, Plane, until
 
 OFFSETS = "__consumer_offsets"
+PARTITIONS = 6
+"""As many as there are brokers at the most, so that each leads one."""
 
 
 def brokers(config: Mapping[str, str], topic: str) -> set[int]:
@@ -26,12 +28,12 @@ def zones(isr: Iterable[int]) -> list[int]:
 def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     orders = standing.create("wide")
     config = orders.client("tls")
-    make_topic(config, "before", 12)
+    make_topic(config, "before", PARTITIONS)
     # Or empty partitions alone were moved: they cost less.
-    with loaded(config, "before", 12, padding=16 << 10) as heavy:
-        until(lambda: len(heavy.acked) >= 12 * 32, "half a MiB in each partition")
+    with loaded(config, "before", PARTITIONS, padding=16 << 10) as heavy:
+        until(lambda: len(heavy.acked) >= PARTITIONS * 32, "half a MiB in each partition")
     before, version = orders.pids(), orders.describe()["CurrentVersion"]
-    with loaded(config, "before", 12) as load:
+    with loaded(config, "before", PARTITIONS) as load:
         answer = orders.plane.kafka.update_broker_count(
             ClusterArn=orders.arn, CurrentVersion=version, TargetNumberOfBrokerNodes=6
         )
@@ -55,31 +57,31 @@ def test_a_cluster_grows_from_three_to_six_brokers(standing: Plane) -> None:
     after = orders.pids()
     assert {node: pid for node, pid in after.items() if node in before} == before, "a node was restarted"
     assert set(after) - set(before) == {"broker-4", "broker-5", "broker-6"}
-    make_topic(config, "after", 12)
+    make_topic(config, "after", PARTITIONS)
     until(lambda: brokers(config, "after") == {1, 2, 3, 4, 5, 6}, "all take part")
-    with loaded(config, "after", 12) as later:
+    with loaded(config, "after", PARTITIONS) as later:
         later.advance()
-    check(config, "before", 12, [heavy, load])
-    check(config, "after", 12, [later])
+    check(config, "before", PARTITIONS, [heavy, load])
+    check(config, "after", PARTITIONS, [later])
     assert brokers(config, OFFSETS) == {1, 2, 3, 4, 5, 6}, "groups have committed, and that is shared out too"
     shrink(orders, config, after)
     for each in (heavy, load, later):
         assert each.reader is not None
         each.reader.ask()
-    check(config, "before", 12, [heavy, load])
-    check(config, "after", 12, [later])
+    check(config, "before", PARTITIONS, [heavy, load])
+    check(config, "after", PARTITIONS, [later])
     orders.delete()
     left = [path.name for path in (orders.plane.home.path / "quarantine").iterdir() if orders.id in path.name]
     assert left == [], "what retired brokers left goes with their cluster"
 
 
 def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Plane) -> None:
-    """Half a GiB lies on three brokers and is shared with three more, under load; the control plane is killed halfway."""
+    """A quarter of a GiB lies on three brokers and is shared with three more, under load; the control plane is killed halfway."""
     orders = standing.create("heavy")
     config = orders.client("tls")
     make_topic(config, "bulk", 12)
     make_topic(config, "busy", 6)
-    fill(config, "bulk", 12, 192)
+    fill(config, "bulk", 12, 96)
     told: list[str] = []
     seen: dict[str, Mapping[str, str]] = {}
     # Without a group, or its fifty empty partitions were moved too, one by one.
@@ -133,8 +135,8 @@ def percent(told: str) -> int:
 
 def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) -> None:
     """The three newest brokers leave under load; what they held is elsewhere, and their volumes are kept."""
-    make_topic(config, "during", 12)
-    with loaded(config, "during", 12) as load:
+    make_topic(config, "during", PARTITIONS)
+    with loaded(config, "during", PARTITIONS) as load:
         answer = orders.plane.kafka.update_broker_count(
             ClusterArn=orders.arn, CurrentVersion=orders.describe()["CurrentVersion"], TargetNumberOfBrokerNodes=3
         )
@@ -155,7 +157,7 @@ def shrink(orders: Cluster, config: Mapping[str, str], pids: Mapping[str, int]) 
     assert all(Path(each["path"]).is_dir() and each["goes"] > each["at"] for each in kept), kept
     told = orders.explain()
     assert all(each["path"] in told for each in kept), told
-    check(config, "during", 12, [load])
+    check(config, "during", PARTITIONS, [load])
 
 
 def check_closed(orders: Cluster, config: Mapping[str, str]) -> None:
@@ -169,7 +171,7 @@ def check_closed(orders: Cluster, config: Mapping[str, str]) -> None:
 
     until(closed, "brokers that leave are closed", more=orders.said)
     time.sleep(1)  # the controllers hear of it with a heartbeat of each broker, every 0.5 s
-    make_topic(config, "late", 12)
+    make_topic(config, "late", PARTITIONS)
     made = AdminClient({**config, "log_level": 2}).list_topics("late", timeout=10)
     replicas = {number for partition in made.topics["late"].partitions.values() for number in partition.replicas}
     assert {4, 5, 6} <= set(made.brokers), "all six are there, or it would prove nothing"
