@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 from fakes.worlds import CLUSTER, ProcessWorld, broker, eventually, gone, running, sees, specify
 
 from penstock.compute.base import ComputeError
+from penstock.compute.process import process
 from penstock.compute.process.process import Process, facts
 from penstock.compute.process.provider import ProcessCompute
 from penstock.model.ids import NodeId
@@ -38,6 +40,22 @@ def test_a_node_belongs_to_no_session_of_the_control_plane(world: ProcessWorld) 
     assert os.getsid(keeper.pid) != os.getsid(0)
     with pytest.raises(ChildProcessError):
         os.waitpid(keeper.pid, os.WNOHANG)  # no child of ours: nothing here has to reap it
+
+
+def test_where_the_kernel_refuses_the_background_the_start_fails_and_leaves_no_keeper(
+    world: ProcessWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(pid: int, nice: int) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    node = specify(world, broker(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "weigh", refuse)
+        with pytest.raises(ComputeError, match="starting a keeper for broker 1 failed"):
+            world.compute.start(node, [], fence=1, background=True)
+    assert not world.home.place(node.id).record("run").exists()
+    world.compute.start(node, [], fence=1)
+    assert running(world, node.id)
 
 
 def test_a_control_plane_that_is_killed_with_all_its_group_takes_no_node_with_it(world: ProcessWorld) -> None:

@@ -123,6 +123,10 @@ class Launcher:
                 if background:
                     process.weigh(keeper.pid, process.BACKGROUND)  # a session of its own, which the node will be in
                 out, _ = keeper.communicate(json.dumps(complete).encode(), ANSWER_SECONDS)
+            except OSError:
+                keeper.kill()
+                keeper.communicate()
+                raise
             except subprocess.TimeoutExpired:
                 keeper.kill()
                 keeper.communicate()
