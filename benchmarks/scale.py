@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from confluent_kafka import Producer
@@ -25,13 +26,15 @@ MIB = 2**20
 
 
 def measure(kafka: Installed) -> list[Result]:
-    """By hand: three brokers join, half of every broker's replicas are reassigned, unthrottled and idle."""
+    """By hand: three brokers join, half of every broker's replicas are reassigned, unthrottled and idle; and back under load."""
     with by_hand(kafka) as hand:
         hand.format()
         serve(hand)
         first_record(hand.reach)
         fill(hand.reach)
         by_hand_rate = _reassigned(hand)
+        with Load(hand.reach) as load:
+            felt_by_hand = _p99_of(load, partial(_reassign, hand, _home))
     with ours() as side:
         arn, reach = side.create("bench")
         first_record(reach)
@@ -56,6 +59,7 @@ def measure(kafka: Installed) -> list[Result]:
             least_ratio=0.7,
         ),
         Result("6 to 3 brokers under load: p99 of a produce, against before", "ms", *emptied, goal_ratio=2.0),
+        Result("… and against by hand, unthrottled", "ms", emptied[0], by_hand=felt_by_hand[0]),
         Result("3 to 6 brokers under load: p99 of a produce, against before", "ms", *joined, goal_ratio=2.0),
     ]
 
@@ -77,20 +81,29 @@ def fill(reach: Reach) -> None:
 def _reassigned(hand: ByHand) -> float:
     """Bytes a second of a reassignment by hand: three more brokers, every second partition wholly on them."""
     hand.join(*JOINED)
+    began = time.monotonic()
+    _reassign(hand, _away)
+    return sum(_held(hand.home / str(number) / "data") for number in JOINED) / (time.monotonic() - began)
+
+
+def _reassign(hand: ByHand, place: Callable[[int], list[int]]) -> None:
+    """Every second partition to where it is placed, by its index; until all is there."""
     admin = KafkaAdminClient(bootstrap_servers=hand.reach.servers.split(","))
     try:
-        wanted = {TopicPartition(TOPIC, index): _turned(index) for index in range(0, PARTITIONS, 2)}
-        began = time.monotonic()
+        wanted = {TopicPartition(TOPIC, index): place(index) for index in range(0, PARTITIONS, 2)}
         admin.alter_partition_reassignments(wanted)
         until("the reassignment by hand", lambda: not admin.list_partition_reassignments(), every=0.1)
-        return sum(_held(hand.home / str(number) / "data") for number in JOINED) / (time.monotonic() - began)
     finally:
         admin.close()
 
 
-def _turned(index: int) -> list[int]:
+def _away(index: int) -> list[int]:
     turn = index // 2 % len(JOINED)
     return [*JOINED[turn:], *JOINED[:turn]]
+
+
+def _home(index: int) -> list[int]:
+    return [number - len(JOINED) for number in _away(index)]
 
 
 def _held(data: Path) -> int:
@@ -100,13 +113,18 @@ def _held(data: Path) -> int:
 def _felt(side: Ours, arn: str, reach: Reach, brokers: int) -> tuple[float, float]:
     """p99 of a produce in milliseconds: while the cluster comes to have so many brokers, and undisturbed before."""
     with Load(reach) as load:
-        time.sleep(5)
-        load.latencies.clear()
-        time.sleep(10)
-        calm = _p99(load.latencies)
-        load.latencies.clear()
-        side.change(arn, "update_broker_count", TargetNumberOfBrokerNodes=brokers)
-        return _p99(load.latencies), calm
+        return _p99_of(load, partial(side.change, arn, "update_broker_count", TargetNumberOfBrokerNodes=brokers))
+
+
+def _p99_of(load: Load, change: Callable[[], None]) -> tuple[float, float]:
+    """p99 of its records in milliseconds: during the change, and undisturbed before."""
+    time.sleep(5)
+    load.latencies.clear()
+    time.sleep(10)
+    calm = _p99(load.latencies)
+    load.latencies.clear()
+    change()
+    return _p99(load.latencies), calm
 
 
 def _p99(latencies: Mapping[int, float]) -> float:
