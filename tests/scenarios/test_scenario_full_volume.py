@@ -28,6 +28,7 @@ def volume(cluster: Cluster, node: str) -> dict[str, int]:
     return next(dict(each["volume"] or {}) for each in seen["nodes"] if each["node"] == node)
 
 
+@soaked("the simulation fills volumes too")
 def test_a_full_volume(homes: Callable[..., Home]) -> None:
     plane = Plane(homes(volumes="filesystem")).up()
     cramped = plane.begin("cramped", volume_gib=1)

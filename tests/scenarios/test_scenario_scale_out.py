@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 from confluent_kafka.admin import AdminClient
@@ -79,13 +80,13 @@ def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Pl
     """A quarter of a GiB lies on three brokers and is shared with three more, under load; the control plane is killed halfway."""
     orders = standing.create("heavy")
     config = orders.client("tls")
-    make_topic(config, "bulk", 12)
-    make_topic(config, "busy", 6)
-    fill(config, "bulk", 12, 96)
+    make_topic(config, "bulk", 6)
+    make_topic(config, "busy", 3)
+    fill(config, "bulk", 6, 96)
     told: list[str] = []
     seen: dict[str, Mapping[str, str]] = {}
     # Without a group, or its fifty empty partitions were moved too, one by one.
-    with loaded(config, "busy", 6, followed=False) as load:
+    with loaded(config, "busy", 3, followed=False) as load:
         answer = orders.plane.kafka.update_broker_count(
             ClusterArn=orders.arn, CurrentVersion=orders.describe()["CurrentVersion"], TargetNumberOfBrokerNodes=6
         )
@@ -118,13 +119,15 @@ def test_what_moves_is_throttled_and_told_and_nothing_of_it_is_left(standing: Pl
         load.advance()
     assert {"1", "4"} <= {name for name, values in seen.items() if set(values) == set(RATES)}, seen
     assert "*" not in str(seen["bulk"]), "replicas are named one by one"
-    assert [percent(each) for each in told] == sorted(percent(each) for each in told), told
+    parts = [percent(each) for each in told]
+    # What producers write meanwhile is found later and comes on top: of more, the same may be a percent less.
+    assert all(later >= earlier - 1 for earlier, later in pairwise(parts)), told
     assert percent(told[-1]) > percent(told[0]), told
     assert any("left" in each and "about" in each for each in told), f"the time that remains is told: {told}"
     spread = topic_state(config, "bulk")
     assert {n for _, isr in spread.values() for n in isr} == {1, 2, 3, 4, 5, 6}, spread
     assert all(zones(isr) == [0, 1, 2] for _, isr in spread.values()), f"not one replica in each zone: {spread}"
-    check(config, "busy", 6, [load])
+    check(config, "busy", 3, [load])
     orders.delete()
 
 
