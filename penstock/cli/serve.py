@@ -19,9 +19,9 @@ import click
 from attrs import asdict
 
 from penstock.cli.common import all_clusters, founded, home_lock, settings
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.observation import Known, Running
-from penstock.model.plan import How
 from penstock.settings import Settings
 from penstock.store.homelock import Holder
 from penstock.store.reserve import RESERVE_FILE, Reserve

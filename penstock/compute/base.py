@@ -10,10 +10,10 @@ from typing import Protocol
 
 from attrs import frozen
 
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.observation import Observed, Sighting
-from penstock.model.plan import How
 from penstock.model.quarantine import Quarantined
 from penstock.model.spec import Endpoint
 

@@ -14,7 +14,7 @@ from fakes.worlds import ProcessWorld, broker, gone, running, specify
 
 from penstock.compute.base import ComputeError
 from penstock.compute.process.probe import probe
-from penstock.model.plan import How
+from penstock.model.action import How
 
 SHUTDOWN = 0x8004587D
 """ioctl: the filesystem answers everything with an I/O error from now on, until it is mounted anew (linux/fs.h)."""

@@ -16,10 +16,10 @@ from penstock.compute.base import ComputeError
 from penstock.compute.process import files, loopback, volumes
 from penstock.compute.process.label import LABEL
 from penstock.compute.process.provider import ProcessCompute
+from penstock.model.action import How
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, File
 from penstock.model.observation import Absent, Blocked, Gone, Running, Unknown
-from penstock.model.plan import How
 from penstock.model.spec import Endpoint
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root runs nodes as somebody else")

@@ -18,10 +18,10 @@ from penstock.compute.base import ComputeError
 from penstock.compute.process import process
 from penstock.compute.process.process import Process, facts
 from penstock.compute.process.provider import ProcessCompute
+from penstock.model.action import How
 from penstock.model.ids import NodeId
 from penstock.model.node import File, Resources
 from penstock.model.observation import Gone, Running, Unknown
-from penstock.model.plan import How
 
 TERM_143 = ("/bin/sh", "-c", "mkfifo never; trap 'exit 143' TERM; echo ready; read line <>never")
 """Answers SIGTERM with exit status 143, as Java does, and has no child."""

@@ -14,8 +14,8 @@ from fakes.worlds import ProcessWorld, broker, gone, running, specify
 
 from penstock.compute.base import ComputeError
 from penstock.compute.process import process
+from penstock.model.action import How
 from penstock.model.node import NodeSpec
-from penstock.model.plan import How
 
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(seconds=20)

@@ -17,8 +17,8 @@ from penstock.compute.process import filesystem
 from penstock.compute.process.label import LABEL
 from penstock.compute.process.premises import look
 from penstock.model import volume
+from penstock.model.action import How
 from penstock.model.observation import Absent, Running
-from penstock.model.plan import How
 from penstock.model.volume import GIB, MIB, VolumeKind
 
 real = pytest.mark.skipif(cannot() is not None, reason=cannot() or "")

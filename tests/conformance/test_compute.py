@@ -11,10 +11,10 @@ from fakes.worlds import CLUSTER, World, broker, eventually, gone, leaf, running
 
 from penstock.compute.base import ComputeError, StaleFence
 from penstock.compute.process import loopback
+from penstock.model.action import How
 from penstock.model.ids import ClusterId
 from penstock.model.node import Applies, File
 from penstock.model.observation import Absent, Gone, Known, Running
-from penstock.model.plan import How
 
 
 def test_a_started_node_runs_with_what_it_was_given(world: World) -> None:

@@ -7,10 +7,10 @@ from attrs import evolve
 from fakes.worlds import CLUSTER, World, broker, larger, running, sees, specify, use
 
 from penstock.compute.base import ComputeError, StaleFence
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, File, NodeSpec
 from penstock.model.observation import Bereft, Running
-from penstock.model.plan import How
 from penstock.model.quarantine import Aside
 
 

@@ -10,8 +10,8 @@ from fakes.memory_machine import Crash
 from fakes.worlds import CLUSTER, MemoryWorld, broker, gone, running, sees, specify
 
 from penstock.compute.base import ComputeError
+from penstock.model.action import How
 from penstock.model.observation import Absent, Blocked, Gone, Known, Running, Unknown
-from penstock.model.plan import How
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from inline_snapshot import snapshot
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.act import Hands, carry_out
 from penstock.kafka.wire import KafkaError, KafkaRefused
-from penstock.model.plan import (
+from penstock.model.action import (
     AddVoter,
     Ballast,
     Cancel,
@@ -20,7 +20,6 @@ from penstock.model.plan import (
     Lead,
     Limit,
     MakeCanary,
-    Reasoned,
     Reassign,
     Remove,
     RemoveVoter,
@@ -30,6 +29,7 @@ from penstock.model.plan import (
     Throttle,
     Unregister,
 )
+from penstock.model.plan import Reasoned
 from penstock.model.rebalance import Move, Throttled
 from penstock.model.spec import Endpoint
 

@@ -5,8 +5,8 @@ from fakes.views import NOW, ago, broker, three_brokers
 
 from penstock.compute.base import ComputeError
 from penstock.control.cluster.sentences import last_words, quoting, said
+from penstock.model.action import Start
 from penstock.model.observation import Gone
-from penstock.model.plan import Start
 
 
 def test_a_stack_trace_says_its_deepest_cause():

@@ -20,9 +20,10 @@ from penstock.control.cluster.retreat import (
     way,
 )
 from penstock.control.cluster.steps import STEPS
+from penstock.model.action import How, Retire, Stop
 from penstock.model.observation import Gone, Known, Recovery
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
-from penstock.model.plan import How, Reasoned, Retire, Stop
+from penstock.model.plan import Reasoned
 from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Traffic
 
 PATIENCE = timedelta(seconds=600)

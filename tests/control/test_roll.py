@@ -11,10 +11,11 @@ from inline_snapshot import snapshot
 
 from penstock.control.cluster.roll import ALONE, SESSION, SETTLES, STARTS, STOPS, ZONE_IN_PARTS, planned
 from penstock.kafka.properties import INNER_LEAF
+from penstock.model.action import How, Lead, Rehouse, Start, Stop
 from penstock.model.ids import Role
 from penstock.model.observation import Bereft, Known, Partition, Quorum, Recovery, Unknown, Voter
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
-from penstock.model.plan import How, Lead, Rehouse, Restart, Start, Stop
+from penstock.model.plan import Restart
 from penstock.model.spec import Pace
 
 OLDER = "4.1.x.kraft"

@@ -8,8 +8,8 @@ from inline_snapshot import snapshot
 from penstock.control.cluster.rules.ballast import ballast
 from penstock.control.cluster.rules.relief import relief
 from penstock.control.cluster.rules.revive import LONGEST_PAUSE, revive
+from penstock.model.action import Ballast, Start
 from penstock.model.observation import Gone
-from penstock.model.plan import Ballast, Start
 from penstock.model.volume import GIB, MIB, VolumeKind, VolumeUse
 
 HELD = 256 * MIB

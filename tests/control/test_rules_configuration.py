@@ -4,9 +4,9 @@ from fakes.views import ago, broker, three_brokers
 from inline_snapshot import snapshot
 
 from penstock.control.cluster.rules.configuration import configuration, same
+from penstock.model.action import Configure
 from penstock.model.observation import Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
-from penstock.model.plan import Configure
 
 
 def wanting(live, *settings, **changes):

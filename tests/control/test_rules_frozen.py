@@ -8,8 +8,8 @@ from penstock.control.cluster.draft import PARTITIONS
 from penstock.control.cluster.health import frozen, serves, suspect
 from penstock.control.cluster.rules.registration import registration
 from penstock.control.cluster.rules.thaw import thaw
+from penstock.model.action import How, Stop
 from penstock.model.observation import Gone, Recovery, Unknown
-from penstock.model.plan import How, Stop
 
 
 def stops(seen, *rules):

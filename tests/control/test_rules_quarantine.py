@@ -7,8 +7,8 @@ from fakes.views import CLUSTER, ago, broker, three_brokers
 
 from penstock.control.cluster.rules.quarantine import quarantine
 from penstock.control.cluster.rules.removal import removal
+from penstock.model.action import Discard, Remove
 from penstock.model.observation import Known, Unknown
-from penstock.model.plan import Discard, Remove
 from penstock.model.quarantine import Aside, Quarantined
 from penstock.model.spec import ClusterState
 

@@ -10,9 +10,9 @@ from penstock.control.cluster.rebalance.step import weighed
 from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.state import status
 from penstock.control.cluster.steps import finished, progress, returned
+from penstock.model.action import Cancel, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.observation import Gone, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Step, Work
-from penstock.model.plan import Cancel, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Throttled, Traffic
 from penstock.model.spec import ClusterState
 

@@ -8,7 +8,7 @@ from penstock.control.cluster.rules.remount import remount
 from penstock.control.cluster.rules.revision import revision
 from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.storage import storage
-from penstock.model.plan import How, Stop
+from penstock.model.action import How, Stop
 from penstock.model.volume import GIB, MIB, VolumeKind, VolumeUse
 
 STUCK = VolumeUse(VolumeKind.FILESYSTEM, 100 * GIB, GIB, 500 * GIB, 256 * MIB, writable=False)

@@ -6,8 +6,8 @@ from fakes.views import broker, controller, three_brokers
 
 from penstock.control.cluster.rules.replace import replace
 from penstock.kafka.placement import next_directory
+from penstock.model.action import AddVoter, Rehouse, RemoveVoter, Start
 from penstock.model.observation import Bereft, Gone, Known, Partition, Unknown, Voter
-from penstock.model.plan import AddVoter, Rehouse, RemoveVoter, Start
 
 
 def bereft(seen, node, incarnation=None):

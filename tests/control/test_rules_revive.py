@@ -7,8 +7,8 @@ from inline_snapshot import snapshot
 
 from penstock.control.cluster.rules.bootstrap import bootstrap
 from penstock.control.cluster.rules.revive import pause, revive
+from penstock.model.action import Start, Unregister
 from penstock.model.observation import Absent, Blocked, Gone, Known, Partition, Unknown
-from penstock.model.plan import Start, Unregister
 
 
 def kinds(seen):

@@ -10,10 +10,10 @@ from penstock.control.cluster.rules.rebalance import rebalance
 from penstock.control.cluster.rules.revive import revive
 from penstock.control.cluster.rules.scale_in import scale_in
 from penstock.control.cluster.steps import progress
+from penstock.model.action import Cordon, Limit, Reassign, Remove, Retire, Start, Stop, Unregister
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import Absent, Blocked, Gone, Known, Partition, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
-from penstock.model.plan import Cordon, Limit, Reassign, Remove, Retire, Start, Stop, Unregister
 from penstock.model.rebalance import BrokerFacts, Facts, Limits, PartitionFacts, Traffic
 
 GIB = 2**30

@@ -6,9 +6,9 @@ from inline_snapshot import snapshot
 
 from penstock.control.cluster.rules.roll import roll
 from penstock.control.cluster.rules.storage import storage
+from penstock.model.action import Grow, How, Stop
 from penstock.model.observation import Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
-from penstock.model.plan import Grow, How, Stop
 from penstock.model.volume import GIB, VolumeKind, VolumeUse
 
 

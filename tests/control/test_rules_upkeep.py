@@ -11,10 +11,10 @@ from penstock.control.cluster.rules.leaders import leaders
 from penstock.control.cluster.rules.revision import revision
 from penstock.control.cluster.rules.roll import roll
 from penstock.kafka.properties import CLIENT_LEAF, INNER_LEAF
+from penstock.model.action import How, Lead, Remove, Renew, Stop
 from penstock.model.node import Applies
 from penstock.model.observation import Known, Partition, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState
-from penstock.model.plan import How, Lead, Remove, Renew, Stop
 
 
 def actions(seen, *rules):

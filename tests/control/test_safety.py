@@ -9,9 +9,9 @@ from inline_snapshot import snapshot
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.safety import alive_voters, may_go_down
+from penstock.model.action import How, Stop
 from penstock.model.ids import Role
 from penstock.model.observation import Known, Partition, Quorum, Running, Unknown, Voter
-from penstock.model.plan import How, Stop
 
 
 def answer(seen, node, going=frozenset()):

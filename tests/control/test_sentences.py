@@ -11,9 +11,10 @@ from penstock.control.cluster.course import Course
 from penstock.control.cluster.outcome import Ending
 from penstock.control.cluster.sentences import describe, explained, failed, passed
 from penstock.control.cluster.state import status
+from penstock.model.action import How, Stop
 from penstock.model.observation import Absent, Blocked, Gone, Known, Unknown
 from penstock.model.operation import OpenOperation, OperationKind, OperationState, Setback, Work
-from penstock.model.plan import How, Reasoned, Stop
+from penstock.model.plan import Reasoned
 from penstock.model.spec import ClusterState
 
 PATIENCE = timedelta(seconds=60)

@@ -13,10 +13,10 @@ from cryptography import x509
 from fakes.memory_machine import Clock, Crash, Event, Misbehaviour, Place, Process, Volume, gone
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NODE, VOLUME, Applies, NodeSpec
 from penstock.model.observation import Absent, Bereft, Known, Observed, Running, Sighting, Unknown
-from penstock.model.plan import How
 from penstock.model.quarantine import Aside, Quarantined
 from penstock.model.spec import Endpoint
 from penstock.model.volume import VolumeKind, VolumeUse

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from attrs import define, field
 
 from penstock.compute.base import Capabilities, ComputeError, IssuedLeaf, StaleFence
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
 from penstock.model.observation import Absent, Bereft, Gone, Known, Observed, Running, Sighting, Unknown
-from penstock.model.plan import How
 from penstock.model.quarantine import Aside, Quarantined
 from penstock.model.spec import Endpoint
 from penstock.model.volume import VolumeKind, VolumeUse

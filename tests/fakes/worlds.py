@@ -22,10 +22,10 @@ from penstock.compute.base import Compute, IssuedLeaf
 from penstock.compute.process.home import Home
 from penstock.compute.process.process import boot_id
 from penstock.compute.process.provider import ProcessCompute
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId, Role
 from penstock.model.node import Applies, File, Issuer, Leaf, NodeSpec, Resources
 from penstock.model.observation import Gone, Known, Running, Sighting
-from penstock.model.plan import How
 from penstock.model.volume import VolumeUse
 
 CLUSTER = ClusterId("6f1c2a34-0000-4000-8000-000000000001-1")

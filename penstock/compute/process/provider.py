@@ -26,10 +26,10 @@ from penstock.compute.process.run import Run, Witness
 from penstock.compute.process.user import choose
 from penstock.compute.process.volumes import Volumes, chosen
 from penstock.compute.process.watcher import Watcher
+from penstock.model.action import How
 from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import Applies, NodeSpec
 from penstock.model.observation import Observed, Sighting
-from penstock.model.plan import How
 from penstock.model.quarantine import Quarantined
 from penstock.model.spec import Endpoint
 from penstock.model.volume import VolumeKind

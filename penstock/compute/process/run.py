@@ -19,8 +19,8 @@ from penstock.compute.process.process import Process
 from penstock.compute.process.records import Records
 from penstock.compute.process.user import User, refused_at
 from penstock.compute.process.volumes import missing, there
+from penstock.model.action import How
 from penstock.model.observation import Absent, Bereft, Blocked, Gone, Known, Observed, Running, Sighting, Unknown
-from penstock.model.plan import How
 
 SHORT_SECONDS = 30.0
 """A run that ends within so many seconds of its start is a short one."""

@@ -12,9 +12,7 @@ from penstock.kafka import canary
 from penstock.kafka.listeners import secure
 from penstock.kafka.properties import CLIENT_LEAF, keystore_location
 from penstock.kafka.wire import KafkaError, KafkaRefused
-from penstock.model.ids import NodeId
-from penstock.model.node import Leaf, NodeSpec
-from penstock.model.plan import (
+from penstock.model.action import (
     Action,
     AddVoter,
     Ballast,
@@ -27,7 +25,6 @@ from penstock.model.plan import (
     Lead,
     Limit,
     MakeCanary,
-    Reasoned,
     Reassign,
     Rehouse,
     Remove,
@@ -39,6 +36,9 @@ from penstock.model.plan import (
     Throttle,
     Unregister,
 )
+from penstock.model.ids import NodeId
+from penstock.model.node import Leaf, NodeSpec
+from penstock.model.plan import Reasoned
 from penstock.model.rebalance import Key
 
 EXTRA = Cancel | Configure | Discard | Foreground | Grow | Lead | Limit | MakeCanary | Reassign | Renew | Throttle

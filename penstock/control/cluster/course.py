@@ -13,10 +13,11 @@ from penstock.control.cluster.outcome import Ending, complete, running
 from penstock.control.cluster.rebalance.ledger import kept
 from penstock.control.cluster.retreat import LOST_RUNS, Way, cause, hopeless, setback, way, worked
 from penstock.control.cluster.steps import at_rest, cleared, finished, freed, progress, returned
+from penstock.model.action import Retire
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation, OperationState
-from penstock.model.plan import Reasoned, Retire
+from penstock.model.plan import Reasoned
 from penstock.model.rebalance import Move
 from penstock.model.spec import ClusterStatus
 

@@ -6,9 +6,10 @@ from datetime import datetime
 
 from penstock.control.cluster.health import going
 from penstock.control.cluster.safety import may_go_down
+from penstock.model.action import Action, Rehouse, RemoveVoter, Stop
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView
-from penstock.model.plan import Action, Plan, Reasoned, Rehouse, RemoveVoter, Restart, Roll, Stop, Waiting
+from penstock.model.plan import Plan, Reasoned, Restart, Roll, Waiting
 
 PARTITIONS = 3
 """The depth of a look that includes partitions."""

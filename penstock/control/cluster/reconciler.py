@@ -33,7 +33,7 @@ from penstock.model.ids import ClusterId, NodeId
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView
 from penstock.model.operation import OpenOperation
-from penstock.model.plan import Discard, Plan, Renew, Start
+from penstock.model.plan import Plan
 from penstock.model.spec import ClusterSpec, ClusterState, ClusterStatus
 from penstock.store.records import ClusterRecord
 
@@ -135,7 +135,7 @@ class ClusterReconciler:
             plan, _ = run_rules(view, now)
         if view.depth >= PARTITIONS:
             room.partitions_seen = now
-        if layout and room.layout_at != now and any(isinstance(each.action, Start | Renew) for each in plan.actions):
+        if layout and room.layout_at != now and plan.writes:
             room.layout_at = None  # what is about to be written must be of now
             view = evolve(view, layout=self._laid_out(room, spec, now))
             plan, _ = run_rules(view, now)
@@ -186,7 +186,7 @@ class ClusterReconciler:
             fresh=lambda: seen is not None and around.clock() - seen <= LOOK_HOLDS,
         )
         outcomes = carry_out(plan.actions, hands, around.together)
-        observer.discarded({each.action.name for each in plan.actions if isinstance(each.action, Discard)})
+        observer.discarded(plan.discards)
         return outcomes
 
     def _rehouse(self, node: NodeId, directory: str) -> None:

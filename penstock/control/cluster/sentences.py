@@ -12,6 +12,7 @@ from penstock.control.cluster.course import Course
 from penstock.control.cluster.fullness import crossed
 from penstock.control.cluster.health import below_full, missing, serves
 from penstock.kafka.halt import halt, spoiled
+from penstock.model.action import Start
 from penstock.model.ids import NodeId
 from penstock.model.observation import (
     Absent,
@@ -25,7 +26,7 @@ from penstock.model.observation import (
     Sighting,
     Unknown,
 )
-from penstock.model.plan import Plan, Start, Waiting
+from penstock.model.plan import Plan, Waiting
 from penstock.model.spec import ClusterStatus
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import missing
+from penstock.model.action import Ballast
 from penstock.model.observation import ClusterView
-from penstock.model.plan import Ballast
 from penstock.model.volume import in_words
 
 

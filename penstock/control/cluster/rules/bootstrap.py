@@ -8,8 +8,8 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import left_alone, serves
+from penstock.model.action import Foreground, Start
 from penstock.model.observation import Absent, Blocked, ClusterView, Known, Running, Unknown
-from penstock.model.plan import Foreground, Start
 
 
 def bootstrap(view: ClusterView, draft: Draft, now: datetime) -> None:

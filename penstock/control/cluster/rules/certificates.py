@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
+from penstock.model.action import Renew
 from penstock.model.node import Applies
 from penstock.model.observation import ClusterView, Known
-from penstock.model.plan import Renew
 from penstock.pki.leaves import issued_at, renewal_due
 
 

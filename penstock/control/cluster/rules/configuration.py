@@ -13,8 +13,8 @@ from penstock.control.cluster.health import serving, up
 from penstock.control.cluster.rebalance.words import some
 from penstock.kafka.accepted import ACCEPTED
 from penstock.kafka.configuration import steps
+from penstock.model.action import Configure
 from penstock.model.observation import ClusterView, Known, Unknown
-from penstock.model.plan import Configure
 
 
 def configuration(view: ClusterView, draft: Draft, now: datetime) -> None:

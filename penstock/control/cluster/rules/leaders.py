@@ -6,8 +6,8 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import astray, awaited, serving
+from penstock.model.action import Lead
 from penstock.model.observation import ClusterView, Known
-from penstock.model.plan import Lead
 
 
 def leaders(view: ClusterView, draft: Draft, now: datetime) -> None:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import below_full, whole
+from penstock.model.action import Discard
 from penstock.model.observation import ClusterView
-from penstock.model.plan import Discard
 from penstock.model.quarantine import Quarantined
 from penstock.model.spec import ClusterState
 

@@ -12,9 +12,9 @@ from penstock.control.cluster.health import missing, serving
 from penstock.control.cluster.rebalance.ledger import own_moves, progress
 from penstock.control.cluster.rebalance.pace import LITTLE
 from penstock.control.cluster.rebalance.throttle import changes, limited, throttles
+from penstock.model.action import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.ids import Role
 from penstock.model.observation import ClusterView, Known, Unknown
-from penstock.model.plan import Cancel, Cordon, Limit, MakeCanary, Reassign, Throttle
 from penstock.model.rebalance import Balance, Facts, Traffic
 
 CANARY_REPLICAS = 3

@@ -9,9 +9,9 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import serves, stalled
+from penstock.model.action import How, Stop
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Known
-from penstock.model.plan import How, Stop
 
 
 def registration(view: ClusterView, draft: Draft, now: datetime) -> None:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.fullness import relieved
+from penstock.model.action import Ballast
 from penstock.model.observation import ClusterView, Gone, Known
-from penstock.model.plan import Ballast
 from penstock.model.volume import VolumeUse, in_words
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
+from penstock.model.action import Discard, Remove
 from penstock.model.observation import ClusterView, Unknown
-from penstock.model.plan import Discard, Remove
 
 
 def removal(view: ClusterView, draft: Draft, now: datetime) -> None:

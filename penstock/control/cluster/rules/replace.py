@@ -13,10 +13,10 @@ from penstock.control.cluster.health import awaited, behind, serves, serving
 from penstock.control.cluster.safety import CAUGHT_UP_MS
 from penstock.kafka.listeners import CONTROLLER
 from penstock.kafka.placement import next_directory
+from penstock.model.action import AddVoter, Rehouse, RemoveVoter, Start
 from penstock.model.ids import Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import Bereft, ClusterView, Known, Quorum, Running, Unknown, Voter
-from penstock.model.plan import AddVoter, Rehouse, RemoveVoter, Start
 
 
 def replace(view: ClusterView, draft: Draft, now: datetime) -> None:

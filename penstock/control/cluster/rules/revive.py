@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.fullness import relieved, stifled
 from penstock.control.cluster.health import left_alone, missing, serving
+from penstock.model.action import Start, Unregister
 from penstock.model.ids import Role
 from penstock.model.node import NodeSpec
 from penstock.model.observation import ClusterView, Gone, Known, Unknown
-from penstock.model.plan import Start, Unregister
 
 LONGEST_PAUSE = timedelta(seconds=60)
 SESSION = timedelta(seconds=4)

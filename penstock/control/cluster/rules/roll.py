@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import astray, awaited, lagging, lost, stalled, suspect
 from penstock.control.cluster.roll import planned, untried
+from penstock.model.action import How, Stop
 from penstock.model.ids import NodeId
 from penstock.model.observation import ClusterView, Known
-from penstock.model.plan import How, Restart, Stop
+from penstock.model.plan import Restart
 
 SETTLES_WITHIN = timedelta(minutes=5)
 """Where so long no replica has caught up and no leader has gone home, something else keeps them: the proof alone counts."""

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 
 from penstock.control.cluster.draft import PARTITIONS, Draft
 from penstock.control.cluster.health import behind, counted_on, missing, serves, serving
+from penstock.model.action import How, Remove, Retire, Start, Stop, Unregister
 from penstock.model.ids import NodeId
 from penstock.model.observation import Absent, Bereft, Blocked, ClusterView, Gone, Known, Running
-from penstock.model.plan import How, Remove, Retire, Start, Stop, Unregister
 
 METADATA_LAGS = timedelta(seconds=4)
 """By then metadata that was at most `STALE_MS` old when it was asked shows what was so before. Only a broker that was open to

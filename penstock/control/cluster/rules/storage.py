@@ -9,10 +9,10 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import large_enough, serves
+from penstock.model.action import Grow
 from penstock.model.ids import NodeId, Role
 from penstock.model.observation import ClusterView, Unknown
 from penstock.model.operation import OperationKind
-from penstock.model.plan import Grow
 from penstock.model.volume import GIB, VolumeKind
 
 

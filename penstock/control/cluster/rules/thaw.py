@@ -10,8 +10,8 @@ from datetime import datetime
 
 from penstock.control.cluster.draft import Draft
 from penstock.control.cluster.health import frozen, suspect, untold_stops
+from penstock.model.action import How, Stop
 from penstock.model.observation import ClusterView, Known
-from penstock.model.plan import How, Stop
 
 
 def thaw(view: ClusterView, draft: Draft, now: datetime) -> None:
