@@ -4,7 +4,7 @@ A script of the standard library alone, run as `python -I -S keeper.py <node dir
 nothing that happens to the control plane reaches the node. Its orders come as JSON on standard input:
 
     {"mode": "start", "run": str, "boot": str, "command": [str], "environment": {str: str}, "work": path,
-     "uid": int | null, "gid": int | null, "files": int, "rotate_bytes": int, "rotate_seconds": float}
+     "uid": int | null, "gid": int | null, "files": int, "background": bool, "rotate_bytes": int, "rotate_seconds": float}
     {"mode": "attach", "boot": str, "rotate_bytes": int, "rotate_seconds": float}
 
 and it answers with one line on standard output: `{"pid": int}` or `{"error": str, "errno": int | null, "stage": str}`.
@@ -95,6 +95,7 @@ def become(directory: str, orders: dict[str, Any], failed: int, held: int) -> No
                 "started": time.time(),
                 "clock": time.clock_gettime(time.CLOCK_BOOTTIME),
                 "log": os.fstat(log).st_size,
+                "background": orders["background"],
             },
         )
         stage = "user"

@@ -89,8 +89,9 @@ class Launcher:
             "uid": self.user.uid if self.user else None,
             "gid": self.user.gid if self.user else None,
             "files": node.resources.files,
+            "background": background,
         }
-        answer = self._order(place, orders, background=background)
+        answer = self._order(place, orders)
         if "pid" not in answer:
             raise self._refused(place, node, answer)
 
@@ -102,7 +103,7 @@ class Launcher:
                 f"{place.id} has no keeper and a new one could not start: {answer['error']}; look into {place.directory}/keeper.log"
             )
 
-    def _order(self, place: Place, orders: Mapping[str, Any], *, background: bool = False) -> Mapping[str, Any]:
+    def _order(self, place: Place, orders: Mapping[str, Any]) -> Mapping[str, Any]:
         complete = {
             **orders,
             "boot": self.witness.boot(),
@@ -120,16 +121,14 @@ class Launcher:
                 start_new_session=True,
             )
             try:
-                if background:
+                if orders.get("background"):
                     process.weigh(keeper.pid, process.BACKGROUND)  # a session of its own, which the node will be in
                 out, _ = keeper.communicate(json.dumps(complete).encode(), ANSWER_SECONDS)
-            except OSError:
+            except (OSError, subprocess.TimeoutExpired) as failure:
                 keeper.kill()
                 keeper.communicate()
-                raise
-            except subprocess.TimeoutExpired:
-                keeper.kill()
-                keeper.communicate()
+                if isinstance(failure, OSError):
+                    raise
                 raise ComputeError(
                     f"the keeper of {place.id} gave no answer within {ANSWER_SECONDS:.0f} s; the disk "
                     f"of {place.directory} may hang: look at the system log"

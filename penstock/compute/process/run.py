@@ -43,6 +43,8 @@ class Run:
     """Boot-time clock at the start, in seconds."""
     log: int
     """Where in node.log the run's own output begins, in bytes."""
+    background: bool
+    """It was started in the background; others are never looked at for it."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Run:
@@ -52,6 +54,7 @@ class Run:
             Process(record["pid"], record["birth"]),
             record["clock"],
             record["log"],
+            record.get("background", False),
         )
 
 
@@ -135,7 +138,7 @@ class Witness:
                 leaves=self._leaves(place, label),
                 volume=gauge.use(place, self.records.object),
                 said=place.log.stat().st_size if place.log.exists() else 0,
-                background=(process.niceness(run.process.pid) or 0) > 0,
+                background=run.background and (process.niceness(run.process.pid) or 0) > 0,
             )
         made = self.records.object(place.record("volume"))
         if made is not None and not there(place):
