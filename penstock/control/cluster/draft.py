@@ -28,9 +28,9 @@ class Draft:
         self._waits: list[Waiting] = []
         self._notes: list[str] = []
         self._stuck: str | None = None
-        self.going = set(going(view))
-        """Nodes that this plan takes down, and those on their way down already."""
         self._before = going(view)
+        self.going = set(self._before)
+        """Nodes that this plan takes down, and those on their way down already."""
         self._restarts: dict[NodeId, list[str]] = {}
         self.roll: Roll | None = None
         """All restarts that are wanted, in order; set by the rule that carries them out."""
