@@ -6,6 +6,7 @@ import pytest
 from simulation.play import Play
 
 from penstock.control.cluster.rebalance.goal import goal
+from penstock.kafka import canary
 from penstock.model.operation import OperationState
 from penstock.model.spec import ClusterState
 
@@ -259,7 +260,7 @@ def test_a_late_failure_slows_nobody_down_and_looks_again_when_the_broker_is_bac
     assert "and it is not back yet" in operation.error_string
     assert stuck.kafka.moving.rate is None
     assert not stuck.kafka.moving.slowed
-    assert "orders" in stuck.record().status.throttled
+    assert stuck.record().status.throttled == (canary.TOPIC, "orders")
     stuck.machine.ill(stuck.node(4)).refuses = 0
     stuck.machine.crash_after = crash_after
     stuck.run(20)
